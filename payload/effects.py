@@ -1,0 +1,173 @@
+"""The one door to child processes, and writes that are whole or not there.
+
+No other module imports `subprocess`. Children get argv lists, a closed stdin unless `stdin` is given, the C locale and
+an environment of their own: a frozen program's library path must not reach dnf, rpm or ssh. Secrets travel by `stdin`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from payload.errors import CommandError
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_KEPT = ("HOME", "TMPDIR", "TERM", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A finished child: `output` is stdout, `errors` is stderr (both decoded, undecodable bytes replaced)."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    output: str
+    errors: str
+
+
+def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of every child: a fixed PATH, the C locale, and the few variables that a child may need."""
+    env = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    env |= {"PATH": _PATH, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}
+    env.setdefault("HOME", "/root")
+    return env | dict(extra or {})
+
+
+def shell_line(argv: Sequence[str]) -> str:
+    """`argv` as a line that can be pasted into a shell."""
+    return shlex.join(argv)
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+    user: str | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Run a child to its end.
+
+    `user` runs it with that user's uid, gid and groups. `on_line` gets each line of stdout and stderr (then merged into
+    `output`) as it comes. The child leads a process group of its own; when this process is interrupted or
+    `timeout` (seconds) passes, the whole group is ended.
+
+    Raises:
+        CommandError: the child is not there, was ended by the timeout, or (with `check`) exited non-zero.
+    """
+    words = tuple(str(word) for word in argv)
+    merged = on_line is not None
+    try:
+        child = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+            env=child_environment(env),
+            cwd=cwd,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            **_credentials(user),
+        )
+    except OSError as error:
+        raise CommandError(words, 127, f"{words[0]}: {error.strerror}") from error
+    try:
+        output, errors = _communicate(child, stdin, timeout, on_line)
+    except subprocess.TimeoutExpired:
+        _end_group(child)
+        raise CommandError(words, 124, f"no end after {timeout:g} s") from None
+    except BaseException:
+        _end_group(child)
+        raise
+    if check and child.returncode != 0:
+        raise CommandError(words, child.returncode, output if merged else output + errors)
+    return Completed(words, child.returncode, output, errors)
+
+
+def _communicate(
+    child: subprocess.Popen[str], stdin: str | None, timeout: float | None, on_line: Callable[[str], None] | None
+) -> tuple[str, str]:
+    if on_line is None:
+        return child.communicate(stdin, timeout)
+    if child.stdin is not None:
+        with child.stdin:
+            child.stdin.write(stdin or "")
+    lines: list[str] = []
+    assert child.stdout is not None  # noqa: S101 - opened by PIPE above
+    for line in child.stdout:
+        lines.append(line)
+        on_line(line.rstrip("\n"))
+    child.wait(timeout)
+    return "".join(lines), ""
+
+
+def _credentials(user: str | None) -> dict[str, object]:
+    if user is None:
+        return {}
+    import grp
+    import pwd
+
+    entry = pwd.getpwnam(user)
+    groups = [group.gr_gid for group in grp.getgrall() if user in group.gr_mem]
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}
+
+
+def _end_group(child: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(5)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def fsync_dir(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def atomic_write(path: Path, content: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Write `path` whole or not at all: temporary file beside it, fsync, rename, fsync of the folder.
+
+    The file never exists with wider permissions than `mode`. `owner` is (uid, gid).
+    """
+    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as out:
+            if owner is not None:
+                os.fchown(fd, *owner)
+            os.fchmod(fd, mode)
+            out.write(content)
+            out.flush()
+            os.fsync(fd)
+        Path(name).rename(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    fsync_dir(path.parent)
+
+
+def atomic_symlink(link: Path, target: str) -> None:
+    """Point `link` at `target` by one rename."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.rename(link)
+    fsync_dir(link.parent)

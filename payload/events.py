@@ -1,0 +1,236 @@
+"""What happens, as values: progress and findings for people, for machines and for the log of a run.
+
+Code below the command line emits events to a `Sink` and never prints. Sinks: a terminal with progress bars, plain
+lines, JSON lines, a log file. Secrets are kept out at the source: no event carries one.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A stage began. `total` is its size in bytes where that is known."""
+
+    stage: str
+    text: str
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """`amount` more bytes of the stage are done."""
+
+    stage: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A stage ended; `text` says with what, `seconds` how long it took."""
+
+    stage: str
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A stage ended by an error."""
+
+    stage: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line for the reader. `level` is "detail" (log only), "info" or "warning"."""
+
+    text: str
+    level: str = "info"
+
+
+Event = Started | Advanced | Finished | Failed | Note
+
+
+class Sink(Protocol):
+    """Somewhere that events go."""
+
+    def emit(self, event: Event) -> None:
+        """Take one event. Must not raise for want of a reader."""
+
+    def close(self) -> None:
+        """No more events will come."""
+
+
+class NullSink:
+    """Drops everything."""
+
+    def emit(self, event: Event) -> None:
+        """See `Sink.emit`."""
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+
+
+class LinesSink:
+    """Plain lines, for pipes and logs of CI."""
+
+    def __init__(self, out: IO[str] | None = None, *, quiet: bool = False) -> None:
+        self._out = out or sys.stderr
+        self._quiet = quiet
+
+    def emit(self, event: Event) -> None:
+        """See `Sink.emit`."""
+        if (line := plain_line(event)) is not None and not (self._quiet and isinstance(event, Started | Finished)):
+            print(line, file=self._out, flush=True)
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+
+
+class JsonSink:
+    """One JSON object a line: `{"event": "started", "time": …, …}`."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+
+    def emit(self, event: Event) -> None:
+        """See `Sink.emit`."""
+        body = {"event": type(event).__name__.lower(), "time": round(time.time(), 3)} | asdict(event)
+        print(json.dumps(body, ensure_ascii=False), file=self._out, flush=True)
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+
+
+class LogSink:
+    """A log file of one run, readable by its owner only, never overwritten."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._out = path.open("x", encoding="utf-8", opener=_owner_only)
+
+    def emit(self, event: Event) -> None:
+        """See `Sink.emit`."""
+        if (line := plain_line(event, details=True)) is not None:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            print(f"{stamp} {line}", file=self._out, flush=True)
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        self._out.close()
+
+
+class TerminalSink:
+    """Progress bars with rates and remaining time on a terminal, finished stages as lines above them."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._progress.start()
+
+    def emit(self, event: Event) -> None:
+        """See `Sink.emit`."""
+        match event:
+            case Started(stage, text, total):
+                self._tasks[stage] = self._progress.add_task(text, total=total)
+            case Advanced(stage, amount):
+                if stage in self._tasks:
+                    self._progress.advance(self._tasks[stage], amount)
+            case Finished(stage, text, seconds):
+                self._drop(stage)
+                self._console.print(f"[green]✔[/green] {text} [dim]({seconds:.1f} s)[/dim]", highlight=False)
+            case Failed(stage, text):
+                self._drop(stage)
+                self._console.print("[red]✘[/red]", text, highlight=False, markup=False)
+            case Note(text, level) if level != "detail":
+                self._console.print(text, style="yellow" if level == "warning" else None, highlight=False, markup=False)
+
+    def _drop(self, stage: str) -> None:
+        if stage in self._tasks:
+            self._progress.remove_task(self._tasks.pop(stage))
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        self._progress.stop()
+
+
+class TeeSink:
+    """Sends every event to several sinks."""
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = sinks
+
+    def emit(self, event: Event) -> None:
+        """See `Sink.emit`."""
+        for sink in self._sinks:
+            sink.emit(event)
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        for sink in self._sinks:
+            sink.close()
+
+
+def sink_for(out: IO[str], *, json_lines: bool = False, quiet: bool = False) -> Sink:
+    """The sink that fits `out`: JSON lines on request, bars on a terminal, else plain lines."""
+    if json_lines:
+        return JsonSink(out)
+    if not quiet and out.isatty():
+        return TerminalSink(Console(file=out))
+    return LinesSink(out, quiet=quiet)
+
+
+def plain_line(event: Event, *, details: bool = False) -> str | None:
+    """`event` as one line of text, or None when it has nothing to say there."""
+    match event:
+        case Started(_, text, _):
+            return f".. {text}"
+        case Finished(_, text, seconds):
+            return f"ok {text} ({seconds:.1f} s)"
+        case Failed(_, text):
+            return f"!! {text}"
+        case Note(text, level) if level != "detail" or details:
+            return f"{'warning: ' if level == 'warning' else ''}{text}"
+        case _:
+            return None
+
+
+@contextmanager
+def stage(sink: Sink, name: str, text: str, *, total: int | None = None, done: str = "") -> Iterator[None]:
+    """Emit `Started`, then `Finished` or, when the body raises, `Failed`."""
+    began = time.monotonic()
+    sink.emit(Started(name, text, total))
+    try:
+        yield
+    except BaseException:
+        sink.emit(Failed(name, text))
+        raise
+    sink.emit(Finished(name, done or text, time.monotonic() - began))
+
+
+def _owner_only(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, 0o600)
