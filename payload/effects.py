@@ -6,11 +6,14 @@ an environment of their own: a frozen program's library path must not reach dnf,
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import shlex
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +22,16 @@ from pathlib import Path
 from payload.errors import CommandError
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_KEPT = ("HOME", "TMPDIR", "TERM", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+_KEPT = (
+    "HOME",
+    "TMPDIR",
+    "TERM",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,7 @@ def run(
     """
     words = tuple(str(word) for word in argv)
     merged = on_line is not None
+    who = _credentials(user)
     try:
         child = subprocess.Popen(
             words,
@@ -78,7 +91,9 @@ def run(
             text=True,
             errors="replace",
             start_new_session=True,
-            **_credentials(user),
+            user=who.uid,
+            group=who.gid,
+            extra_groups=who.groups,
         )
     except OSError as error:
         raise CommandError(words, 127, f"{words[0]}: {error.strerror}") from error
@@ -96,7 +111,10 @@ def run(
 
 
 def _communicate(
-    child: subprocess.Popen[str], stdin: str | None, timeout: float | None, on_line: Callable[[str], None] | None
+    child: subprocess.Popen[str],
+    stdin: str | None,
+    timeout: float | None,
+    on_line: Callable[[str], None] | None,
 ) -> tuple[str, str]:
     if on_line is None:
         return child.communicate(stdin, timeout)
@@ -104,23 +122,32 @@ def _communicate(
         with child.stdin:
             child.stdin.write(stdin or "")
     lines: list[str] = []
-    assert child.stdout is not None  # noqa: S101 - opened by PIPE above
-    for line in child.stdout:
-        lines.append(line)
-        on_line(line.rstrip("\n"))
-    child.wait(timeout)
+    watchdog = threading.Timer(timeout or 0, _end_group, [child])
+    if timeout is not None:
+        watchdog.start()
+    try:
+        for line in child.stdout or ():
+            lines.append(line)
+            on_line(line.rstrip("\n"))
+        child.wait()
+    finally:
+        watchdog.cancel()
     return "".join(lines), ""
 
 
-def _credentials(user: str | None) -> dict[str, object]:
-    if user is None:
-        return {}
-    import grp
-    import pwd
+@dataclass(frozen=True, slots=True)
+class _Credentials:
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[int, ...] | None = None
 
+
+def _credentials(user: str | None) -> _Credentials:
+    if user is None:
+        return _Credentials()
     entry = pwd.getpwnam(user)
-    groups = [group.gr_gid for group in grp.getgrall() if user in group.gr_mem]
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}
+    groups = tuple(group.gr_gid for group in grp.getgrall() if user in group.gr_mem)
+    return _Credentials(entry.pw_uid, entry.pw_gid, groups)
 
 
 def _end_group(child: subprocess.Popen[str]) -> None:
@@ -143,7 +170,9 @@ def fsync_dir(folder: Path) -> None:
         os.close(fd)
 
 
-def atomic_write(path: Path, content: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+def atomic_write(
+    path: Path, content: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None
+) -> None:
     """Write `path` whole or not at all: temporary file beside it, fsync, rename, fsync of the folder.
 
     The file never exists with wider permissions than `mode`. `owner` is (uid, gid).

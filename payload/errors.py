@@ -119,7 +119,9 @@ class CommandError(StepError):
     def __init__(self, argv: tuple[str, ...], returncode: int, output: str) -> None:
         tail = "\n".join(output.strip().splitlines()[-15:])
         super().__init__(
-            "command-failed", f"{argv[0]} exited with {returncode}", details=f"$ {' '.join(argv)}\n{tail}".strip()
+            "command-failed",
+            f"{argv[0]} exited with {returncode}",
+            details=f"$ {' '.join(argv)}\n{tail}".strip(),
         )
         self.argv = argv
         self.returncode = returncode

@@ -7,6 +7,7 @@ lines, JSON lines, a log file. Secrets are kept out at the source: no event carr
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +17,15 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,9 @@ class LinesSink:
 
     def emit(self, event: Event) -> None:
         """See `Sink.emit`."""
-        if (line := plain_line(event)) is not None and not (self._quiet and isinstance(event, Started | Finished)):
+        if (line := plain_line(event)) is not None and not (
+            self._quiet and isinstance(event, Started | Finished)
+        ):
             print(line, file=self._out, flush=True)
 
     def close(self) -> None:
@@ -120,7 +131,9 @@ class LogSink:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._out = path.open("x", encoding="utf-8", opener=_owner_only)
+        self._out = os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        )
 
     def emit(self, event: Event) -> None:
         """See `Sink.emit`."""
@@ -165,7 +178,9 @@ class TerminalSink:
                 self._drop(stage)
                 self._console.print("[red]✘[/red]", text, highlight=False, markup=False)
             case Note(text, level) if level != "detail":
-                self._console.print(text, style="yellow" if level == "warning" else None, highlight=False, markup=False)
+                self._console.print(
+                    text, style="yellow" if level == "warning" else None, highlight=False, markup=False
+                )
 
     def _drop(self, stage: str) -> None:
         if stage in self._tasks:
@@ -228,9 +243,3 @@ def stage(sink: Sink, name: str, text: str, *, total: int | None = None, done: s
         sink.emit(Failed(name, text))
         raise
     sink.emit(Finished(name, done or text, time.monotonic() - began))
-
-
-def _owner_only(path: str, flags: int) -> int:
-    import os
-
-    return os.open(path, flags, 0o600)

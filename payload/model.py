@@ -1,0 +1,356 @@
+"""The values that flow: manifest, lock and index.
+
+All are frozen pydantic models: unknown keys are refused, and every mistake of a document is found in one pass.
+Keys are kebab-case on disk. Paths of a manifest are relative to its folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from payload.digest import Digest
+from payload.version import Version, VersionRange
+
+FORMAT_VERSION = 1
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class Document(BaseModel):
+    """Base of everything that is read from or written to a file."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=_kebab,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        arbitrary_types_allowed=True,
+    )
+
+
+def _relative(value: str) -> str:
+    path = PurePosixPath(value)
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or value != str(path)
+        or value == "."
+        or "\0" in value
+        or "\\" in value
+    ):
+        raise ValueError(
+            f"{value!r} must be a plain relative path: no '..', no leading '/', no './', no empty part"
+        )
+    return value
+
+
+def _requirement(value: str) -> str:
+    if value.startswith(("./", "../")) or value == ".":
+        return value
+    try:
+        Requirement(value)
+    except InvalidRequirement as error:
+        raise ValueError(
+            f"{value!r} is neither a path starting with ./ or ../ nor a requirement: {error}"
+        ) from error
+    return value
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+"""Safe as a file name, a user name and part of a unit name."""
+RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_relative)]
+PythonRequirement = Annotated[str, AfterValidator(_requirement)]
+"""A PEP 508 requirement, or the path (starting with ./ or ../) of a Python project."""
+RpmRequirement = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9/][A-Za-z0-9._+/()-]*( (<|<=|=|>=|>) [A-Za-z0-9:._+~^-]+)?$")
+]
+"""An RPM capability, as in a spec file's Requires: `NAME` or `NAME >= EVR`."""
+FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
+Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[^\s]+$")]
+AnswerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+
+
+# --- the manifest: what a person writes -------------------------------------------------------------------------------
+
+
+class Product(Document):
+    """What is bundled."""
+
+    name: Name
+    version: Version
+    title: str
+    upgrades_from: VersionRange | None = None
+
+
+class Target(Document):
+    """A kind of host that the bundle fits: `os` holds values of ID or ID_LIKE in /etc/os-release."""
+
+    os: tuple[str, ...] = Field(min_length=1)
+    arch: Literal["x86_64"] = "x86_64"
+    python: VersionRange
+    baseline: str | None = None
+    """File with the NEVRA lines of a minimal install: those packages are not bundled."""
+
+
+class Upstream(Document):
+    """An rpm-md repository that packages come from at build time."""
+
+    id: Name
+    url: Url
+    gpg_keys: tuple[str, ...] = Field(min_length=1)
+    """Files with the keys that sign its packages and metadata."""
+    signed_metadata: bool = True
+
+
+class Repository(Document):
+    """The packages that the product wants on its host."""
+
+    packages: tuple[RpmRequirement, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()
+
+
+class ConfigFile(Document):
+    """A template and where under the configuration folder its result goes."""
+
+    template: str
+    path: RelativePath
+    mode: FileMode = "0640"
+
+
+class Health(Document):
+    """The service is healthy when `url` answers 200 within `timeout` seconds of its start."""
+
+    url: str
+    timeout: float = Field(default=60, gt=0, le=3600)
+
+
+class Database(Document):
+    """An SQLite file under the data folder: backed up before an upgrade, put back by a rollback."""
+
+    path: RelativePath
+
+
+class Setup(Document):
+    """A command of the server's environment, run as its user after the migration.
+
+    `stdin` names the answer that it reads. `when`: on a fresh install only, or on every install and upgrade.
+    """
+
+    command: tuple[str, ...] = Field(min_length=1)
+    stdin: AnswerName | None = None
+    when: Literal["install", "always"] = "install"
+
+
+class Server(Document):
+    """The management server: one Python environment, its units and configuration. All strings of commands, the
+    health URL, units and config files are Jinja2 templates over `templates.render.ProductContext`."""
+
+    requirements: tuple[PythonRequirement, ...] = Field(min_length=1)
+    user: Name | None = None
+    """System user that owns the data and runs the commands; the product's name if not given."""
+    commands: tuple[str, ...] = ()
+    """Console scripts of the environment that operators call: linked into /usr/local/bin."""
+    units: tuple[str, ...] = ()
+    config: tuple[ConfigFile, ...] = ()
+    database: Database | None = None
+    migrate: tuple[str, ...] | None = None
+    setup: tuple[Setup, ...] = ()
+    health: Health | None = None
+
+
+class Agent(Document):
+    """A wheel that the product deploys by itself; the bundle carries it with all its dependencies."""
+
+    name: Name
+    requirement: PythonRequirement
+    on: Literal["management", "hosts"]
+
+
+class Image(Document):
+    """A qcow2 image by reference. An image with a `path` may leave digest and sizes to `lock`."""
+
+    name: Name
+    url: Url | None = None
+    path: str | None = None
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    size: int | None = Field(default=None, gt=0)
+    virtual_size: int | None = Field(default=None, gt=0)
+    embed: bool = False
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Image:
+        if (self.url is None) == (self.path is None):
+            raise ValueError("exactly one of 'url' and 'path' must be given")
+        if self.url is not None and None in (self.sha256, self.size, self.virtual_size):
+            raise ValueError("an image by url needs 'sha256', 'size' and 'virtual-size'")
+        return self
+
+
+class Answer(Document):
+    """A question to the operator. `generate` makes a random secret of that many characters when none is given."""
+
+    name: AnswerName
+    prompt: str
+    default: str | int | bool | None = None
+    secret: bool = False
+    generate: int | None = Field(default=None, ge=12, le=128)
+
+    @model_validator(mode="after")
+    def _secret_rules(self) -> Answer:
+        if self.secret and self.default is not None:
+            raise ValueError("a secret has no default: use 'generate'")
+        if self.generate is not None and not self.secret:
+            raise ValueError("'generate' is for secrets: set secret = true")
+        return self
+
+
+class SshKey(Document):
+    """An Ed25519 SSH key pair made once per install, 0600, kept across upgrades; `path` is under the data folder.
+    `authorize` names the local user whose authorized_keys gets the public half."""
+
+    path: RelativePath
+    authorize: str | None = None
+
+
+class Requirements(Document):
+    """What preflight asks of the host besides the target."""
+
+    memory_mb: int = Field(default=0, ge=0)
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
+
+
+class Manifest(Document):
+    """`bundle.toml`."""
+
+    product: Product
+    targets: tuple[Target, ...] = Field(min_length=1)
+    repository: Repository = Repository()
+    mirrors: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,30}$")], dict[Name, Url]] = {}
+    """For `-R`: mirror name → upstream id → base URL. `$basearch` and `$releasever` are dnf's."""
+    server: Server
+    agents: tuple[Agent, ...] = ()
+    images: tuple[Image, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    ssh_keys: tuple[SshKey, ...] = ()
+    preflight: Requirements = Requirements()
+
+    @property
+    def user(self) -> str:
+        """The system user of the server."""
+        return self.server.user or self.product.name
+
+
+# --- the lock: the exact artifacts ------------------------------------------------------------------------------------
+
+
+class LockedRpm(Document):
+    """An RPM of the closure; `location` is relative to its upstream's URL, `requested`: named in the manifest."""
+
+    name: str
+    epoch: int
+    version: str
+    release: str
+    arch: str
+    upstream: Name
+    location: RelativePath
+    digest: Digest
+    size: int
+    requested: bool
+
+    @property
+    def nevra(self) -> str:
+        """`name-epoch:version-release.arch`."""
+        return f"{self.name}-{self.epoch}:{self.version}-{self.release}.{self.arch}"
+
+    @property
+    def filename(self) -> str:
+        """The file's name without folders."""
+        return PurePosixPath(self.location).name
+
+
+class LockedWheel(Document):
+    """A wheel of one environment. `source`: from the package index by name, or built from a path."""
+
+    environment: RelativePath
+    """`server`, or `agents/NAME`."""
+    name: str
+    version: Version
+    filename: RelativePath
+    digest: Digest
+    source: Literal["index", "path"]
+
+
+class LockedImage(Document):
+    """An image with nothing left open."""
+
+    name: Name
+    digest: Digest
+    size: int
+    virtual_size: int
+
+
+class Lock(Document):
+    """`bundle.lock`: what `build` puts in, to the byte."""
+
+    format: Literal[1] = 1
+    manifest: Digest
+    """Digest of the manifest file that was locked."""
+    rpms: tuple[LockedRpm, ...]
+    wheels: tuple[LockedWheel, ...]
+    pip: LockedWheel
+    """The pip wheel that installs the others on the target."""
+    images: tuple[LockedImage, ...]
+
+
+# --- the index: what is inside a bundle, signed -----------------------------------------------------------------------
+
+
+class Section(Document):
+    """A part of the file before the members: stub or runtime."""
+
+    offset: int = Field(ge=0)
+    size: int = Field(ge=0)
+    digest: Digest
+
+
+class Blob(Document):
+    """A member's bytes. `digest` and `size` are of the content, the `stored_` ones of what lies in the file."""
+
+    digest: Digest
+    size: int = Field(ge=0)
+    codec: Literal["raw", "zstd"]
+    offset: int = Field(ge=0)
+    stored_size: int = Field(ge=0)
+    stored_digest: Digest
+
+
+class Entry(Document):
+    """A file: where it goes under the release folder, and whose bytes it has."""
+
+    component: RelativePath
+    """`server`, `agents/NAME`, `images/NAME`, `repository`, `templates`, `tools`, `lock`."""
+    path: RelativePath
+    mode: Annotated[int, Field(ge=0, le=0o777)]
+    blob: Digest
+
+
+class Index(Document):
+    """The signed table of contents."""
+
+    format: Literal[1] = 1
+    created: int = Field(ge=0)
+    """Seconds since the epoch, from SOURCE_DATE_EPOCH or the manifest's time: part of the input, not of the build."""
+    manifest: Manifest
+    lock: Lock
+    stub: Section
+    runtime: Section
+    blobs: tuple[Blob, ...]
+    entries: tuple[Entry, ...]
