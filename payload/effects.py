@@ -170,9 +170,7 @@ def fsync_dir(folder: Path) -> None:
         os.close(fd)
 
 
-def atomic_write(
-    path: Path, content: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None
-) -> None:
+def atomic_write(path: Path, content: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
     """Write `path` whole or not at all: temporary file beside it, fsync, rename, fsync of the folder.
 
     The file never exists with wider permissions than `mode`. `owner` is (uid, gid).

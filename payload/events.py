@@ -102,9 +102,7 @@ class LinesSink:
 
     def emit(self, event: Event) -> None:
         """See `Sink.emit`."""
-        if (line := plain_line(event)) is not None and not (
-            self._quiet and isinstance(event, Started | Finished)
-        ):
+        if (line := plain_line(event)) is not None and not (self._quiet and isinstance(event, Started | Finished)):
             print(line, file=self._out, flush=True)
 
     def close(self) -> None:
@@ -131,9 +129,7 @@ class LogSink:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._out = os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-        )
+        self._out = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
 
     def emit(self, event: Event) -> None:
         """See `Sink.emit`."""
@@ -178,9 +174,7 @@ class TerminalSink:
                 self._drop(stage)
                 self._console.print("[red]✘[/red]", text, highlight=False, markup=False)
             case Note(text, level) if level != "detail":
-                self._console.print(
-                    text, style="yellow" if level == "warning" else None, highlight=False, markup=False
-                )
+                self._console.print(text, style="yellow" if level == "warning" else None, highlight=False, markup=False)
 
     def _drop(self, stage: str) -> None:
         if stage in self._tasks:

@@ -38,17 +38,8 @@ class Document(BaseModel):
 
 def _relative(value: str) -> str:
     path = PurePosixPath(value)
-    if (
-        path.is_absolute()
-        or ".." in path.parts
-        or value != str(path)
-        or value == "."
-        or "\0" in value
-        or "\\" in value
-    ):
-        raise ValueError(
-            f"{value!r} must be a plain relative path: no '..', no leading '/', no './', no empty part"
-        )
+    if path.is_absolute() or ".." in path.parts or value != str(path) or value == "." or "\0" in value or "\\" in value:
+        raise ValueError(f"{value!r} must be a plain relative path: no '..', no leading '/', no './', no empty part")
     return value
 
 
@@ -58,9 +49,7 @@ def _requirement(value: str) -> str:
     try:
         Requirement(value)
     except InvalidRequirement as error:
-        raise ValueError(
-            f"{value!r} is neither a path starting with ./ or ../ nor a requirement: {error}"
-        ) from error
+        raise ValueError(f"{value!r} is neither a path starting with ./ or ../ nor a requirement: {error}") from error
     return value
 
 

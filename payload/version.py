@@ -38,9 +38,7 @@ def parse_range(value: object) -> SpecifierSet:
         raise ValueError(f"{value!r} is not a range such as >=1.0,<2") from error
 
 
-Version = Annotated[
-    _Version, BeforeValidator(parse_version), PlainSerializer(str), WithJsonSchema({"type": "string"})
-]
+Version = Annotated[_Version, BeforeValidator(parse_version), PlainSerializer(str), WithJsonSchema({"type": "string"})]
 VersionRange = Annotated[
     SpecifierSet, BeforeValidator(parse_range), PlainSerializer(str), WithJsonSchema({"type": "string"})
 ]
