@@ -75,7 +75,7 @@ class Product(Document):
 
     name: Name
     version: Version
-    title: str
+    title: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
     upgrades_from: VersionRange | None = None
 
 
@@ -337,6 +337,8 @@ class Index(Document):
     format: Literal[1] = 1
     created: int = Field(ge=0)
     """Seconds since the epoch, from SOURCE_DATE_EPOCH or the manifest's time: part of the input, not of the build."""
+    keys: tuple[str, ...]
+    """Public keys, one line each, of those who sign this product: what a host pins at its first install."""
     manifest: Manifest
     lock: Lock
     stub: Section

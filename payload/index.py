@@ -1,0 +1,138 @@
+"""The index as bytes: encoding it, and decoding it without trusting it.
+
+What the pydantic models cannot say is checked here: that members lie in order, aligned, without overlap and inside the
+file; that paths are unique and no file is also a folder; that every blob is used and every entry has one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+import zstandard
+from pydantic import TypeAdapter, ValidationError
+
+from payload.errors import IntegrityError
+from payload.format import MAX_INDEX_CONTENT, STUB_SIZE, Trailer, aligned
+from payload.model import Blob, Entry, Index
+from payload.trust import Signature
+
+_LEVEL = 19
+_SIGNATURES = TypeAdapter(tuple[Signature, ...])
+
+
+def encode_index(index: Index) -> bytes:
+    """The stored form: canonical JSON in one zstd frame. These are the bytes that are signed."""
+    document = index.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    text = json.dumps({"format": index.format} | document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(text.encode())
+
+
+def decode_index(stored: bytes, trailer: Trailer) -> Index:
+    """Read the stored form and check that it describes the file it was found in.
+
+    Raises:
+        IntegrityError: it is damaged, malformed, too large, or describes something else.
+    """
+    if hashlib.sha256(stored).digest() != trailer.index_sha256:
+        raise _damaged("its digest does not fit the trailer")
+    try:
+        size = zstandard.frame_content_size(stored)
+        if not 0 < size <= MAX_INDEX_CONTENT:
+            raise _damaged(f"it would be {size} bytes long")
+        text = zstandard.ZstdDecompressor().decompress(stored, max_output_size=size)
+        index = Index.model_validate_json(text)
+    except zstandard.ZstdError as error:
+        raise _damaged(str(error)) from error
+    except ValidationError as error:
+        raise _damaged(f"{error.error_count()} mistakes, first: {error.errors()[0]['msg']}") from error
+    _check_members(index, trailer)
+    _check_entries(index)
+    return index
+
+
+def encode_signatures(signatures: Iterable[Signature]) -> bytes:
+    """The stored form: compact JSON."""
+    rows = [signature.model_dump(mode="json") for signature in signatures]
+    return json.dumps(rows, sort_keys=True, separators=(",", ":")).encode()
+
+
+def decode_signatures(stored: bytes) -> tuple[Signature, ...]:
+    """Read what `encode_signatures` wrote; nothing else passes.
+
+    Raises:
+        IntegrityError: it is something else.
+    """
+    try:
+        signatures = _SIGNATURES.validate_json(stored)
+    except ValidationError as error:
+        raise IntegrityError("bundle-damaged", "the bundle's signatures are damaged", details="signatures") from error
+    if encode_signatures(signatures) != stored:
+        raise IntegrityError("bundle-damaged", "the bundle's signatures are damaged", details="signatures")
+    return signatures
+
+
+def gaps(index: Index, trailer: Trailer) -> tuple[tuple[int, int], ...]:
+    """The (offset, size) of the padding between the parts of the file."""
+    ends = [index.runtime.offset + index.runtime.size, *(blob.offset + blob.stored_size for blob in index.blobs)]
+    starts = [*(blob.offset for blob in index.blobs), trailer.index_offset]
+    return tuple((end, start - end) for end, start in zip(ends, starts, strict=True) if start > end)
+
+
+def _check_members(index: Index, trailer: Trailer) -> None:
+    if (index.stub.offset, index.stub.size, index.runtime.offset) != (0, STUB_SIZE, STUB_SIZE):
+        raise _damaged("stub and runtime do not lie where they must")
+    end = aligned(index.runtime.offset + index.runtime.size)
+    seen: set[str] = set()
+    for blob in index.blobs:
+        if blob.offset != end:
+            raise _damaged(f"the member at {blob.offset} should be at {end}")
+        if blob.digest in seen:
+            raise _damaged(f"{blob.digest} is listed twice")
+        if blob.codec == "raw" and (blob.size, blob.digest) != (blob.stored_size, blob.stored_digest):
+            raise _damaged(f"the raw member at {blob.offset} has two sizes or digests")
+        seen.add(blob.digest)
+        end = aligned(blob.offset + blob.stored_size)
+    if end != trailer.index_offset:
+        raise _damaged(f"members end at {end}, the index starts at {trailer.index_offset}")
+
+
+def _check_entries(index: Index) -> None:
+    blobs = {blob.digest for blob in index.blobs}
+    paths: set[str] = set()
+    for entry in index.entries:
+        if entry.path in paths:
+            raise _damaged(f"{entry.path} is listed twice")
+        if entry.blob not in blobs:
+            raise _damaged(f"{entry.path} has no member")
+        paths.add(entry.path)
+    folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    if clash := sorted(paths & folders):
+        raise _damaged(f"{clash[0]} is a file and a folder")
+    if unused := blobs - {entry.blob for entry in index.entries}:
+        raise _damaged(f"{len(unused)} members belong to no file")
+
+
+def by_blob(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """Entries grouped by the member that they share."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.blob, []).append(entry)
+    return groups
+
+
+def member_name(blob: Blob, entries: Iterable[Entry]) -> str:
+    """`component: path` of a member, for messages."""
+    first = next(entry for entry in entries if entry.blob == blob.digest)
+    return f"{first.component}: {first.path}"
+
+
+def _damaged(why: str) -> IntegrityError:
+    return IntegrityError(
+        "bundle-damaged",
+        "the bundle's index is damaged",
+        details=f"index: {why}",
+        remedy="copy or download the file again",
+    )

@@ -1,0 +1,20 @@
+"""One frozen context type for each of our own templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StubContext:
+    """`stub/header.sh.j2`. Sizes in bytes, `unpacked_kb` in KiB; `title` and `product` are checked to be harmless."""
+
+    product: str
+    title: str
+    version: str
+    file_name: str
+    arch: str
+    runtime_offset: int
+    runtime_size: int
+    runtime_sha256: str
+    unpacked_kb: int
