@@ -1,0 +1,54 @@
+"""Sockets and commands in another process's network namespace."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.lab.process import Argv, Completed, run
+
+NSENTER = "/usr/bin/nsenter"
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def network_id(pid: int | str = "self") -> int:
+    """The identity of the network namespace that a process is in."""
+    return Path(f"/proc/{pid}/ns/net").stat().st_ino
+
+
+def in_network(pid: int, argv: Argv, *, check: bool = True, timeout: float | None = None) -> Completed:
+    """Run a command of this machine in the network namespace of `pid`."""
+    return run([NSENTER, "-t", str(pid), "-n", "--", *argv], check=check, timeout=timeout)
+
+
+def socket_in(pid: int, make: Callable[[], socket.socket]) -> socket.socket:
+    """The socket that `make` opens inside the network namespace of `pid`; it stays there for its life.
+
+    Raises:
+        OSError: the namespace cannot be entered, or `make` failed.
+    """
+    made: list[socket.socket | OSError] = []
+
+    def enter() -> None:
+        # a thread of its own, which ends afterwards: the namespace is a property of the thread
+        try:
+            with open(f"/proc/{pid}/ns/net") as handle:
+                if _libc.setns(handle.fileno(), _CLONE_NEWNET) != 0:
+                    code = ctypes.get_errno()
+                    raise OSError(code, os.strerror(code))
+            made.append(make())
+        except OSError as error:
+            made.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    result = made[0]
+    if isinstance(result, OSError):
+        raise result
+    return result
