@@ -275,6 +275,8 @@ class LockedWheel(Document):
     filename: RelativePath
     digest: Digest
     source: Literal["index", "path"]
+    sources: Digest | None = None
+    """For a path: the digest of the project's sources, by which a build sees that they changed after the lock."""
 
 
 class LockedImage(Document):
