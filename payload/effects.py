@@ -105,6 +105,9 @@ def run(
     except BaseException:
         _end_group(child)
         raise
+    finally:
+        for pipe in filter(None, (child.stdin, child.stdout, child.stderr)):
+            pipe.close()
     if check and child.returncode != 0:
         raise CommandError(words, child.returncode, output if merged else output + errors)
     return Completed(words, child.returncode, output, errors)

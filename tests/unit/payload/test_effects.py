@@ -1,0 +1,87 @@
+"""Children with a clean environment, and writes that are whole."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from payload.effects import atomic_symlink, atomic_write, run
+from payload.errors import CommandError
+
+
+def test_a_child_gets_a_clean_environment_and_a_closed_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
+    monkeypatch.setenv("SECRET", "x")
+    done = run([sys.executable, "-c", "import os, sys; print(sorted(os.environ)); print(repr(sys.stdin.read()))"])
+    names, stdin = done.output.splitlines()
+    assert "LD_LIBRARY_PATH" not in names
+    assert "SECRET" not in names
+    assert stdin == "''"
+
+
+def test_words_are_not_split_and_stdin_arrives() -> None:
+    assert run(["printf", "%s|", "a b", "$HOME", '"']).output == 'a b|$HOME|"|'
+    assert run(["cat"], stdin="secret").output == "secret"
+
+
+def test_a_failure_names_command_code_and_output() -> None:
+    with pytest.raises(CommandError) as caught:
+        run(["sh", "-c", "echo why >&2; exit 3"])
+    assert caught.value.returncode == 3
+    assert "why" in str(caught.value)
+    assert run(["false"], check=False).returncode == 1
+
+
+def test_a_missing_program_is_a_command_error() -> None:
+    with pytest.raises(CommandError, match="127"):
+        run(["/no/such/program"])
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_timeout_ends_the_whole_group(tmp_path: Path, streamed: bool) -> None:
+    marker = tmp_path / "marker"
+    script = f"(sleep 3; touch {marker}) & sleep 30"
+    began = time.monotonic()
+    with pytest.raises(CommandError):
+        run(["sh", "-c", script], timeout=0.3, on_line=(lambda _: None) if streamed else None)
+    assert time.monotonic() - began < 3
+    time.sleep(3.2)
+    assert not marker.exists()
+
+
+def test_lines_come_one_by_one() -> None:
+    lines: list[str] = []
+    assert run(["sh", "-c", "echo a; echo b >&2"], on_line=lines.append).output == "a\nb\n"
+    assert lines == ["a", "b"]
+
+
+def test_run_as_another_user() -> None:
+    assert run(["id", "-un"], user="nobody").output.strip() == "nobody"
+
+
+def test_atomic_write_replaces_whole_with_the_mode(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    atomic_write(path, b"one")
+    atomic_write(path, b"two", mode=0o600)
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_atomic_write_leaves_the_old_file_when_it_fails(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    with pytest.raises(TypeError):
+        atomic_write(path, "text")  # type: ignore[arg-type]
+    assert path.read_bytes() == b"one"
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_atomic_symlink_switches(tmp_path: Path) -> None:
+    atomic_symlink(tmp_path / "current", "a")
+    atomic_symlink(tmp_path / "current", "b")
+    assert (tmp_path / "current").readlink() == Path("b")
+    assert list(tmp_path.iterdir()) == [tmp_path / "current"]

@@ -1,0 +1,99 @@
+"""An index that lies about its file is refused even when it is signed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from payload.archive import open_bundle
+from payload.errors import IntegrityError
+from payload.format import TRAILER_SIZE, Trailer
+from payload.index import decode_index, decode_signatures, encode_index, encode_signatures
+from payload.model import Blob, Index
+from payload.trust import Keyring, PrivateKey
+from tests.unit.payload.bundles import build
+
+KEY = PrivateKey.generate()
+
+
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Index, Trailer]:
+    path = build(tmp_path_factory.mktemp("bundle"), KEY)
+    content = path.read_bytes()
+    trailer = Trailer.unpack(content[-TRAILER_SIZE:], len(content))
+    return open_bundle(path).verify(Keyring((KEY.public,))).index, trailer
+
+
+def _first(index: Index, **changes: object) -> Index:
+    blob = index.blobs[0].model_copy(update=changes)
+    return index.model_copy(update={"blobs": (blob, *index.blobs[1:])})
+
+
+def _entry(index: Index, **changes: object) -> Index:
+    entry = index.entries[0].model_copy(update=changes)
+    return index.model_copy(update={"entries": (entry, *index.entries[1:])})
+
+
+LIES: dict[str, Callable[[Index], Index]] = {
+    "overlap": lambda i: _first(i, stored_size=i.blobs[0].stored_size + 100_000),
+    "shifted": lambda i: _first(i, offset=i.blobs[0].offset + 4096),
+    "unaligned": lambda i: _first(i, offset=i.blobs[0].offset + 1),
+    "raw with two sizes": lambda i: _first(i, codec="raw", size=1),
+    "huge": lambda i: _first(i, stored_size=1 << 62),
+    "twice": lambda i: i.model_copy(update={"blobs": (*i.blobs, i.blobs[0])}),
+    "no blobs": lambda i: i.model_copy(update={"blobs": ()}),
+    "unused": lambda i: i.model_copy(update={"entries": i.entries[1:]}),
+    "unknown blob": lambda i: _entry(i, blob="sha256:" + "1" * 64),
+    "path twice": lambda i: i.model_copy(update={"entries": (*i.entries, i.entries[0])}),
+    "file and folder": lambda i: _entry(i, path="tools"),
+    "absolute": lambda i: _entry(i, path="/etc/passwd"),
+    "dots": lambda i: _entry(i, path="a/../../etc/passwd"),
+    "empty part": lambda i: _entry(i, path="a//b"),
+    "nul": lambda i: _entry(i, path="a\0b"),
+    "setuid": lambda i: _entry(i, mode=0o4755),
+    "runtime elsewhere": lambda i: i.model_copy(update={"runtime": i.runtime.model_copy(update={"offset": 0})}),
+    "other format": lambda i: i.model_copy(update={"format": 2}),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lying_index_is_refused(genuine: tuple[Index, Trailer], lie: str) -> None:
+    index, trailer = genuine
+    stored = encode_index(LIES[lie](index))
+    fitting = Trailer(trailer.index_offset, len(stored), 0, 0, trailer.file_size, hashlib.sha256(stored).digest())
+    with pytest.raises(IntegrityError, match="index"):
+        decode_index(stored, fitting)
+
+
+def test_a_true_index_survives_the_round_trip(genuine: tuple[Index, Trailer]) -> None:
+    index, trailer = genuine
+    stored = encode_index(index)
+    fitting = Trailer(trailer.index_offset, len(stored), 0, 0, trailer.file_size, hashlib.sha256(stored).digest())
+    assert decode_index(stored, fitting) == index
+
+
+def test_members_have_a_frozen_shape(genuine: tuple[Index, Trailer]) -> None:
+    assert set(Blob.model_fields) == {"digest", "size", "codec", "offset", "stored_size", "stored_digest"}
+
+
+def test_only_canonical_signatures_are_read() -> None:
+    stored = encode_signatures([KEY.sign(b"x")])
+    assert len(decode_signatures(stored)) == 1
+    for other in (stored + b" ", stored.replace(b":", b": ", 1), b"", b"[", b"{}", b"[1]"):
+        with pytest.raises(IntegrityError):
+            decode_signatures(other)
+
+
+def test_a_decompression_bomb_is_refused(genuine: tuple[Index, Trailer]) -> None:
+    bomb = zstandard.ZstdCompressor().compress(bytes(300 << 20))
+    trailer = Trailer(40960, len(bomb), 0, 0, 0, hashlib.sha256(bomb).digest())
+    with pytest.raises(IntegrityError, match="bytes long"):
+        decode_index(bomb, trailer)
+
+
+def test_bundles_are_small_here(tmp_path: Path) -> None:
+    assert build(tmp_path, KEY).stat().st_size < 100_000
