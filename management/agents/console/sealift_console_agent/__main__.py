@@ -1,0 +1,88 @@
+"""Start the console agent: `sealift-console-agent --config FILE`.
+
+One long-lived websockify serves all consoles; a token decides which one a visitor gets.
+"""
+
+import argparse
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from websockify.token_plugins import TokenFile
+from websockify.websocketproxy import LibProxyServer
+
+from sealift_console_agent import __version__
+from sealift_console_agent.rpc import Call, CallError, RpcServer, Settings
+from sealift_console_agent.tokens import Access, TokenStore
+
+PROXY_PORT = 4900
+
+
+class ConsoleAgent:
+    """The calls of the management server."""
+
+    def __init__(self, tokens: TokenStore, proxy_port: int) -> None:
+        self._tokens = tokens
+        self._proxy_port = proxy_port
+
+    def calls(self) -> dict[str, Call]:
+        return {
+            "/ping": lambda _body: {"version": __version__},
+            "/establish": self.establish,
+            "/check": self.check,
+            "/delete": self.delete,
+        }
+
+    def establish(self, body: dict[str, Any]) -> dict[str, Any]:
+        access = _access(body)
+        with _as_call_error():
+            self._tokens.put(str(body.get("vmUuid", "")), access)
+        return {"proxyPort": self._proxy_port}
+
+    def check(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {"available": self._tokens.holds(_access(body))}
+
+    def delete(self, body: dict[str, Any]) -> dict[str, Any]:
+        with _as_call_error():
+            self._tokens.drop(str(body.get("vmUuid", "")))
+        return {}
+
+
+@contextmanager
+def _as_call_error() -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise CallError(str(error)) from error
+
+
+def _access(body: dict[str, Any]) -> Access:
+    missing = [name for name in ("token", "targetHostname", "targetPort") if name not in body]
+    if missing:
+        raise CallError(f"{', '.join(missing)} must be given")
+    with _as_call_error():
+        return Access(str(body["token"]), str(body["targetHostname"]), int(body["targetPort"]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Sealift console proxy agent")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--proxy-port", type=int, default=PROXY_PORT)
+    parser.add_argument("--version", action="version", version=__version__)
+    options = parser.parse_args()
+    settings = Settings.load(options.config)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    tokens = TokenStore(settings.state_dir)
+    proxy = LibProxyServer(listen_host=settings.listen_address, listen_port=options.proxy_port)
+    proxy.token_plugin = TokenFile(str(tokens.directory))
+    threading.Thread(target=proxy.serve_forever, name="websockify", daemon=True).start()
+    with RpcServer(settings, ConsoleAgent(tokens, proxy.server_address[1]).calls()) as server:
+        logging.info("listening on %s:%d", settings.listen_address, settings.listen_port)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

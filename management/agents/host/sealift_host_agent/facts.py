@@ -1,0 +1,63 @@
+"""Facts about this host, read from /proc."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PROC = Path("/proc")
+
+
+def capacity(proc: Path = PROC) -> dict[str, Any]:
+    """CPUs, their speed in MHz, and memory in bytes."""
+    memory = _memory(proc)
+    total = memory["MemTotal"]
+    return {
+        "cpuNum": max(1, len(re.findall(r"^processor\s*:", _cpuinfo(proc), re.MULTILINE))),
+        "cpuSpeed": _speed(proc),
+        "usedCpu": 0,
+        "totalMemory": total,
+        "usedMemory": total - memory.get("MemAvailable", memory["MemFree"]),
+    }
+
+
+def identity(proc: Path = PROC) -> dict[str, Any]:
+    """Kernel, CPU virtualization flag and qemu-img, each left out when the host has none."""
+    facts: dict[str, Any] = {
+        "hostName": (proc / "sys/kernel/hostname").read_text().strip(),
+        "kernelVersion": (proc / "sys/kernel/osrelease").read_text().strip(),
+    }
+    flag = re.search(r"^flags\s*:.*\b(vmx|svm)\b", _cpuinfo(proc), re.MULTILINE)
+    if flag:
+        facts["hvmCpuFlag"] = flag[1]
+    version = qemu_img_version()
+    if version:
+        facts["qemuImgVersion"] = version
+    return facts
+
+
+def qemu_img_version() -> str | None:
+    """The version of qemu-img, or None on a host without it."""
+    program = shutil.which("qemu-img")
+    if program is None:
+        return None
+    done = subprocess.run(
+        [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False
+    )
+    found = re.search(r"version (\S+)", done.stdout)
+    return found[1] if found else None
+
+
+def _cpuinfo(proc: Path) -> str:
+    return (proc / "cpuinfo").read_text()
+
+
+def _speed(proc: Path) -> int:
+    speeds = re.findall(r"^cpu MHz\s*:\s*([0-9.]+)", _cpuinfo(proc), re.MULTILINE)
+    return round(max(map(float, speeds))) if speeds else 0
+
+
+def _memory(proc: Path) -> dict[str, int]:
+    lines = re.findall(r"^(\w+):\s+(\d+) kB", (proc / "meminfo").read_text(), re.MULTILINE)
+    return {name: int(kilobytes) * 1024 for name, kilobytes in lines}

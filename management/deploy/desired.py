@@ -1,0 +1,112 @@
+"""What an agent on a host should be: plain values and one fingerprint over all of them. No I/O on hosts here."""
+
+import hashlib
+import io
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+AGENTS_ROOT = "/opt/sealift-agents"
+STATE_ROOT = "/var/lib/sealift-agents"
+# Part of the fingerprint: raise it when the playbook lays a host out differently.
+LAYOUT = 1
+
+
+class PackageMissingError(Exception):
+    """The release does not bring what the agent is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A kind of agent. Its wheel is `sealift-<name>-agent`, its unit `sealift-<name>-agent.service`."""
+
+    name: str
+    port: int
+    health_path: str
+
+    @property
+    def unit(self) -> str:
+        return f"sealift-{self.name}-agent.service"
+
+    @property
+    def home(self) -> str:
+        return f"{AGENTS_ROOT}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host as SSH reaches it."""
+
+    address: str
+    port: int
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """An agent's state on one host. `files` holds archive names relative to the agent's release folder."""
+
+    agent: Agent
+    address: str
+    pip: str
+    files: tuple[tuple[str, Path], ...]
+    config: str
+    token: str
+    fingerprint: str
+
+    @property
+    def release(self) -> str:
+        return f"{self.agent.home}/{self.fingerprint}"
+
+
+def describe(agent: Agent, address: str, packages: Path, token: str) -> Desired:
+    """The desired state of `agent` listening on `address`, made from the wheels in `packages`.
+
+    Raises:
+        PackageMissingError: `packages` lacks the requirements, pip, or the agent's own wheel.
+    """
+    files = tuple(sorted(p for p in packages.glob("*") if p.is_file())) if packages.is_dir() else ()
+    names = [file.name for file in files]
+    pip = next((name for name in names if name.startswith("pip-") and name.endswith(".whl")), None)
+    own = f"sealift_{agent.name}_agent-"
+    if pip is None or "requirements.txt" not in names or not any(name.startswith(own) for name in names):
+        raise PackageMissingError(
+            f"{packages} must hold requirements.txt, a pip wheel and {own}*.whl; the release is incomplete"
+        )
+    config: dict[str, Any] = {
+        "listen_address": address,
+        "listen_port": agent.port,
+        "state_dir": f"{STATE_ROOT}/{agent.name}",
+        "token_file": f"{agent.home}/current/token",
+    }
+    config_text = json.dumps(config, sort_keys=True, indent=2) + "\n"
+    identity = {
+        "layout": LAYOUT,
+        "agent": agent.name,
+        "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+        "config": config_text,
+        "token": hashlib.sha256(token.encode()).hexdigest(),
+    }
+    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+    packed = tuple((f"wheels/{file.name}", file) for file in files)
+    return Desired(agent, address, pip, packed, config_text, token, fingerprint)
+
+
+def write_archive(desired: Desired, stream: BinaryIO) -> None:
+    """Everything the host needs as one tar, because each file copied on its own costs a round trip.
+
+    Names are relative to the agent's home folder.
+    """
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, file in desired.files:
+            _add(archive, f"{desired.fingerprint}/{name}", file.read_bytes(), 0o644)
+        _add(archive, f"{desired.fingerprint}/agent.json", desired.config.encode(), 0o644)
+        _add(archive, f"{desired.fingerprint}/token", desired.token.encode(), 0o600)
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), mode
+    archive.addfile(entry, io.BytesIO(content))

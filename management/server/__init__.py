@@ -1,0 +1,1 @@
+"""The management server: HTTP API, sessions, queries and inventory on one SQLite database."""

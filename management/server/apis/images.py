@@ -1,0 +1,32 @@
+"""Disk images."""
+
+from typing import ClassVar
+
+from management.server.models.images import ImageVO
+from management.server.query import Inventory, QueryMessage
+
+IMAGE = Inventory(
+    "ImageInventory",
+    ImageVO,
+    (
+        "uuid",
+        "name",
+        "description",
+        "url",
+        "format",
+        "mediaType",
+        "platform",
+        "state",
+        "status",
+        "size",
+        "virtualSize",
+        "digest",
+        "createDate",
+        "lastOpDate",
+    ),
+)
+
+
+class QueryImage(QueryMessage):
+    wire_name: ClassVar[str] = "org.zstack.header.image.APIQueryImageMsg"
+    inventory: ClassVar[Inventory] = IMAGE

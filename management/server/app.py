@@ -1,0 +1,86 @@
+"""The HTTP face of a node."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from management import __version__
+from management.server.calls import Calls, EnvelopeError, fail_orphans
+from management.server.catalogue import describe
+from management.server.node import Node
+from management.server.schema import NewerSchemaError, schema_state
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 4 << 20
+
+
+def make_app(node: Node) -> Starlette:
+    """The application; it starts the node with itself and stops it with itself."""
+    calls = Calls(node)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        orphans = await asyncio.to_thread(fail_orphans, node)
+        if orphans:
+            log.warning("%d calls of an earlier server were never finished; they are failed now", orphans)
+        await asyncio.to_thread(node.start)
+        yield
+        await asyncio.to_thread(node.stop)
+        await calls.close()
+        await asyncio.to_thread(node.close)
+
+    async def api(request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                return PlainTextResponse(f"a call may have {MAX_BODY} bytes", 413)
+        try:
+            return JSONResponse(await calls.accept(body))
+        except EnvelopeError as error:
+            return PlainTextResponse(f"Error when calling {request.url.path}: {error}", 500)
+
+    async def result(request: Request) -> Response:
+        uuid = request.path_params["uuid"]
+        found = await calls.result(uuid)
+        if found is None:
+            return PlainTextResponse(f"there is no result of a call {json.dumps(uuid)}", 404)
+        return JSONResponse(found)
+
+    async def catalogue(_request: Request) -> Response:
+        return JSONResponse(describe(node.registry))
+
+    async def health(_request: Request) -> Response:
+        ailment = await asyncio.to_thread(_ailment, node)
+        status = {"status": "ok", "version": __version__}
+        if ailment is None:
+            return JSONResponse(status)
+        return JSONResponse({**status, "status": "failing", "reason": ailment}, 503)
+
+    routes = [Route("/healthz", health), Route("/zstack/api/catalogue", catalogue)]
+    for slash in ("", "/"):
+        routes.append(Route(f"/zstack/api/result/{{uuid}}{slash}", result, methods=["GET", "PUT"]))
+        routes.append(Route(f"/zstack/api{slash}", api, methods=["POST", "PUT"]))
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.router.redirect_slashes = False
+    return app
+
+
+def _ailment(node: Node) -> str | None:
+    try:
+        node.database.answers()
+        state = schema_state(node.database)
+    except (SQLAlchemyError, NewerSchemaError) as error:
+        return str(error)
+    if not state.at_head:
+        return f"the schema is {state.current}, not {state.head}"
+    return None if node.ready else "the node is not ready"

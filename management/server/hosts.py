@@ -1,0 +1,88 @@
+"""Connecting hosts: deploy the agent when needed, introduce ourselves, take the capacity over."""
+
+import logging
+from typing import Any
+
+from management.deploy.client import AgentError
+from management.deploy.deployer import DeployError
+from management.deploy.desired import Agent, Target
+from management.server.clock import now
+from management.server.errors import ApiError
+from management.server.models.hosts import HostVO
+from management.server.node import Node
+
+log = logging.getLogger(__name__)
+
+AGENT = Agent("host", 7070, "/host/echo")
+STATUS_CHANGED = "/host/status/change"
+DELETED = "/host/delete"
+
+
+def connect(node: Node, host_uuid: str, password: str | None = None) -> None:
+    """Bring a host to Connected, one attempt at a time per host. With a password, authorize our key first.
+
+    Raises:
+        ApiError: HOST.1002; the host is Disconnected then.
+    """
+    with node.locks("reconnect-host", host_uuid):
+        host = _set_status(node, host_uuid, "Connecting")
+        target = Target(host.managementIp, host.sshPort, host.username)
+        try:
+            if password is not None:
+                node.deployer.authorize(target, password)
+            node.deployer.ensure(AGENT, target)
+            client = node.deployer.client(AGENT, host.managementIp)
+            client.call("/host/connect", {"hostUuid": host.uuid})
+            capacity = client.call("/host/capacity")
+        except DeployError as error:
+            raise _lost(node, host, ApiError("SYS.1006", str(error))) from error
+        except AgentError as error:
+            raise _lost(node, host, ApiError("SYS.1015", str(error))) from error
+        _set_status(node, host_uuid, "Connected", **_capacity(capacity))
+
+
+def reconnect_all(node: Node) -> None:
+    """Connect every host in the background: after an upgrade their agents may have to follow."""
+    with node.database.read() as session:
+        uuids = [host.uuid for host in session.query(HostVO).where(HostVO.deleted.is_(None))]
+    for uuid in uuids:
+        node.background(_try_connect, node, uuid)
+
+
+def _try_connect(node: Node, host_uuid: str) -> None:
+    try:
+        connect(node, host_uuid)
+    except ApiError as error:
+        # The host's status tells the operator; ReconnectHost tries again.
+        log.warning("host %s stays disconnected: %s", host_uuid, error.cause or error)
+
+
+def _lost(node: Node, host: HostVO, cause: ApiError) -> ApiError:
+    _set_status(node, host.uuid, "Disconnected")
+    return ApiError("HOST.1002", f"host[uuid:{host.uuid}, name:{host.name}] cannot be connected", cause)
+
+
+def _set_status(node: Node, host_uuid: str, status: str, **columns: int) -> HostVO:
+    with node.database.write() as session:
+        host = session.get(HostVO, host_uuid)
+        if host is None:
+            raise ApiError("SYS.1003", f"there is no resource[uuid:{host_uuid}, type:HostVO]")
+        before = host.status
+        host.status = status
+        for name, value in columns.items():
+            setattr(host, name, value)
+        host.lastOpDate = now()
+    if before != status:
+        node.events.publish(STATUS_CHANGED, {"hostUuid": host_uuid, "oldStatus": before, "newStatus": status})
+    return host
+
+
+def _capacity(answer: dict[str, Any]) -> dict[str, int]:
+    total_cpu = int(answer["cpuNum"]) * int(answer["cpuSpeed"])
+    total_memory = int(answer["totalMemory"])
+    return {
+        "totalCpuCapacity": total_cpu,
+        "availableCpuCapacity": total_cpu - int(answer["usedCpu"]),
+        "totalMemoryCapacity": total_memory,
+        "availableMemoryCapacity": total_memory - int(answer["usedMemory"]),
+    }

@@ -1,0 +1,166 @@
+"""`sealift-server`: serve, and the few things an installer does before that.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused because the schema is newer.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from management import __version__
+from management.server import images, passwords, schema
+from management.server.app import make_app
+from management.server.config import Config, ConfigError, load_config
+from management.server.database import Database
+from management.server.node import Node
+
+EXIT_FAILED, EXIT_USAGE, EXIT_NEWER_SCHEMA = 1, 2, 3
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+class Failure(Exception):
+    """The command ends with `code` and this text."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@cli.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[Path, typer.Option(help="The server's TOML configuration.")] = Path("/etc/sealift/server.toml"),
+) -> None:
+    """The management server of Sealift's reference product."""
+    context.obj = config
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@cli.command()
+def migrate(context: typer.Context) -> None:
+    """Bring the database to this release's schema: all of it, or nothing."""
+    database = _database(_config(context))
+    before = schema.migrate(database)
+    if before.at_head:
+        typer.echo(f"schema {before.head}: nothing to do")
+    else:
+        typer.echo(f"schema {before.current or 'none'} -> {before.head}")
+
+
+@cli.command("set-admin-password")
+def set_admin_password(
+    context: typer.Context,
+    if_unset: Annotated[bool, typer.Option("--if-unset", help="Keep a password that is there.")] = False,
+) -> None:
+    """Set the password of account admin, read from standard input (one line)."""
+    database = _migrated(_config(context))
+    if sys.stdin.isatty():
+        password = typer.prompt("New password for admin", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    done = passwords.set_password(database, "admin", password, if_unset=if_unset)
+    typer.echo("the password of admin is set" if done else "admin has a password; it was kept")
+
+
+@cli.command("register-images")
+def register_images(context: typer.Context, file: Path) -> None:
+    """Register the images in FILE (a JSON array; - is standard input)."""
+    database = _migrated(_config(context))
+    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    specs = images.parse_specs(text)
+    typer.echo(f"{len(specs)} images, {images.register(database, specs)} changed")
+
+
+@cli.command()
+def serve(context: typer.Context) -> None:
+    """Serve until a signal says stop."""
+    config = _config(context)
+    logging.basicConfig(level=config.log_level, format="%(levelname)s %(name)s: %(message)s", force=True)
+    for noisy in ("httpx", "httpcore", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    _migrated(config).close()
+    asyncio.run(_serve(config))
+
+
+def main() -> None:
+    """Run the command line; every expected failure becomes one line and an exit code."""
+    os.umask(0o077)
+    try:
+        cli()
+    except (Failure, ConfigError, schema.NewerSchemaError) as error:
+        codes = {ConfigError: EXIT_USAGE, schema.NewerSchemaError: EXIT_NEWER_SCHEMA}
+        code = error.code if isinstance(error, Failure) else codes[type(error)]
+        raise SystemExit(_say(code, error)) from error
+    except (schema.SchemaOutdatedError, passwords.PasswordError, images.ImageError, OSError) as error:
+        raise SystemExit(_say(EXIT_FAILED, error)) from error
+
+
+def _say(code: int, error: Exception) -> int:
+    typer.echo(f"sealift-server: {error}", err=True)
+    return code
+
+
+def _config(context: typer.Context) -> Config:
+    path: Path = context.obj
+    return load_config(path)
+
+
+def _database(config: Config) -> Database:
+    if not config.data_dir.is_dir():
+        raise Failure(EXIT_FAILED, f"the data folder {config.data_dir} does not exist")
+    return Database(config.database_file)
+
+
+def _migrated(config: Config) -> Database:
+    database = _database(config)
+    schema.require_head(database)
+    return database
+
+
+async def _serve(config: Config) -> None:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(Node(config)),
+            host=config.listen_address,
+            port=config.listen_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.02)
+    if server.started:
+        _notify("READY=1")
+    await serving
+    if not server.started:
+        raise Failure(EXIT_FAILED, f"could not listen on {config.listen_address}:{config.listen_port}")
+
+
+def _notify(state: str) -> None:
+    """Tell systemd, when it started us and wants to know."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
+        notifier.connect("\0" + address[1:] if address.startswith("@") else address)
+        notifier.sendall(state.encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Release 1.1.0: the console proxy agent, and when each host was last seen.
+
+Revision: 1.1.0
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "1.1.0"
+down_revision = "1.0.0"
+
+
+def upgrade() -> None:
+    """Create ConsoleProxyAgentVO; give every existing host the last date at which it is known to have lived."""
+    op.create_table(
+        "ConsoleProxyAgentVO",
+        sa.Column(
+            "uuid",
+            sa.String(32),
+            sa.ForeignKey("ManagementNodeVO.uuid", ondelete="CASCADE"),
+            primary_key=True,
+        ),
+        sa.Column("description", sa.String(2048)),
+        sa.Column("managementIp", sa.String(255), nullable=False),
+        sa.Column("type", sa.String(255), nullable=False),
+        sa.Column("status", sa.String(32), nullable=False),
+        sa.Column("state", sa.String(32), nullable=False),
+        sa.Column("createDate", sa.DateTime, nullable=False),
+        sa.Column("lastOpDate", sa.DateTime, nullable=False),
+    )
+    op.add_column("HostEO", sa.Column("lastSeenDate", sa.DateTime))
+    # A host that never connected was never seen; createDate is the honest lower bound for it.
+    op.execute(
+        sa.text(
+            """UPDATE "HostEO" SET "lastSeenDate" =
+               CASE WHEN status = 'Connected' THEN "lastOpDate" ELSE "createDate" END"""
+        )
+    )

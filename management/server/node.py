@@ -1,0 +1,104 @@
+"""A running management node: what its API families share, and how it comes up and goes down."""
+
+import logging
+import socket
+import uuid
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import delete
+
+from management.deploy.deployer import Deployer, Places
+from management.effects import Processes
+from management.locks import KeyedLocks
+from management.server import apis
+from management.server.clock import now
+from management.server.config import Config
+from management.server.database import Database
+from management.server.messages import discover
+from management.server.models.system import ManagementNodeVO
+
+log = logging.getLogger(__name__)
+
+BACKGROUND_WORKERS = 8
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+class Events:
+    """What happens inside this node, told to whoever subscribed. Paths are canonical, e.g. `/host/delete`."""
+
+    def __init__(self) -> None:
+        self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
+
+    def subscribe(self, path: str, listener: Listener) -> None:
+        self._listeners[path].append(listener)
+
+    def publish(self, path: str, facts: dict[str, Any]) -> None:
+        """Call the listeners one after the other, in the publisher's thread."""
+        for listener in self._listeners[path]:
+            listener(facts)
+
+
+class Node:
+    """Has a new uuid at every boot."""
+
+    def __init__(self, config: Config) -> None:
+        self.uuid = uuid.uuid4().hex
+        self.config = config
+        self.database = Database(config.database_file)
+        self.events = Events()
+        self.locks = KeyedLocks()
+        self.processes = Processes()
+        places = Places(config.agents_dir, config.keys_dir, config.data_dir)
+        self.deployer = Deployer(self.processes, places, config.deploy_timeout_seconds)
+        self.registry = discover(apis)
+        self.ready = False
+        self._background = ThreadPoolExecutor(BACKGROUND_WORKERS, thread_name_prefix="background")
+
+    def start(self) -> None:
+        """Register this node, become ready, and let the families begin their work in the background."""
+        for family in self.registry.families:
+            if family.join is not None:
+                family.join(self)
+        moment = now()
+        row = ManagementNodeVO(
+            uuid=self.uuid,
+            hostName=socket.gethostname(),
+            port=self.config.listen_port,
+            state="RUNNING",
+            joinDate=moment,
+            heartBeat=moment,
+        )
+        with self.database.write() as session:
+            # SQLite serves one node only: whatever is registered is from an earlier boot.
+            session.execute(delete(ManagementNodeVO))
+            session.add(row)
+        self.ready = True
+        log.info("management node %s is ready", self.uuid)
+        for family in self.registry.families:
+            if family.on_ready is not None:
+                self.background(family.on_ready, self)
+
+    def background(self, work: Callable[..., None], *args: object) -> None:
+        """Do `work` later in another thread. What it raises is logged with its traceback."""
+        self._background.submit(work, *args).add_done_callback(_report)
+
+    def stop(self) -> None:
+        """End child processes and wait for background work."""
+        self.ready = False
+        self.processes.close()
+        self._background.shutdown(cancel_futures=True)
+
+    def close(self) -> None:
+        """Unregister. Nothing may use the node afterwards."""
+        with self.database.write() as session:
+            session.execute(delete(ManagementNodeVO).where(ManagementNodeVO.uuid == self.uuid))
+        self.database.close()
+
+
+def _report(future: Future[None]) -> None:
+    if not future.cancelled() and (error := future.exception()) is not None:
+        log.error("background work failed", exc_info=error)

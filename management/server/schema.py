@@ -1,0 +1,89 @@
+"""The database's schema: which revision it has, which this release needs, and how to get there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from management import __version__
+from management.server.database import Database
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class NewerSchemaError(Exception):
+    """The database was written by a newer release; this one must leave it alone."""
+
+
+class SchemaOutdatedError(Exception):
+    """The database has to be migrated before this release can serve it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """`current` is None for an empty database."""
+
+    current: str | None
+    head: str
+
+    @property
+    def at_head(self) -> bool:
+        return self.current == self.head
+
+
+def schema_state(database: Database) -> SchemaState:
+    """Compare the database with the migrations of this release.
+
+    Raises:
+        NewerSchemaError: the database names a revision that this release does not have.
+    """
+    script = ScriptDirectory(str(MIGRATIONS))
+    head = script.get_current_head()
+    if head is None:
+        raise LookupError(f"no migrations in {MIGRATIONS}")
+    with database.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    known = {revision.revision for revision in script.walk_revisions()}
+    if current is not None and current not in known:
+        raise NewerSchemaError(
+            f"{database.file} has schema {current}, but release {__version__} knows only up to {head}. "
+            "Use the release that wrote it, or restore the backup taken before the upgrade."
+        )
+    return SchemaState(current, head)
+
+
+def require_head(database: Database) -> None:
+    """Return when the schema is the one this release needs.
+
+    Raises:
+        NewerSchemaError: see `schema_state`.
+        SchemaOutdatedError: it is older.
+    """
+    state = schema_state(database)
+    if not state.at_head:
+        raise SchemaOutdatedError(
+            f"{database.file} has schema {state.current or 'none'}, release {__version__} needs {state.head}. "
+            "Run `sealift-server migrate` first."
+        )
+
+
+def migrate(database: Database) -> SchemaState:
+    """Bring the schema to this release's head in one transaction: all of it happens, or nothing.
+
+    Returns the state before.
+
+    Raises:
+        NewerSchemaError: see `schema_state`.
+    """
+    before = schema_state(database)
+    if before.at_head:
+        return before
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with database.exclusive() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return before
