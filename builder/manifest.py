@@ -32,7 +32,9 @@ _TYPES = {
     "missing": "is missing",
 }
 _NAME = "must be at most 31 lower-case letters, digits and '-', and start with a letter"
-_PATTERNS: dict[str | int, str] = {
+_PATTERNS = {
+    "title": "must be one line of at most 100 characters",
+    "packages": "must be NAME, or NAME >= VERSION, as in a spec file's Requires",
     "name": _NAME,
     "id": _NAME,
     "user": _NAME,
@@ -121,7 +123,8 @@ def _message(item: ErrorDetails, path: TomlPath) -> str:
     if kind == "extra_forbidden":
         return _unknown(path)
     if kind == "string_pattern_mismatch":
-        return f"{item['input']!r} {_PATTERNS.get(path[-1], item['msg'])}"
+        key = next((part for part in reversed(path) if isinstance(part, str)), "")
+        return f"{item['input']!r} {_PATTERNS.get(key, item['msg'])}"
     return _TYPES.get(kind) or item["msg"].removeprefix("Value error, ").splitlines()[0]
 
 
