@@ -1,0 +1,62 @@
+"""Who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grimp
+import pytest
+
+from tests.paths import CHECKOUT, PACKAGES, sources
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The names that a module imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def importers(module: str, *folders: str) -> set[str]:
+    """The files that import `module`."""
+    return {
+        str(path.relative_to(CHECKOUT))
+        for path in sources(*folders)
+        if any(name == module or name.startswith(f"{module}.") for name in imported(path))
+    }
+
+
+def test_the_layers_hold() -> None:
+    program = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run([program, "--no-cache"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_one_door_to_processes() -> None:
+    assert importers("subprocess", *PACKAGES) == {"payload/effects.py", "management/effects.py"}
+    assert importers("pty", *PACKAGES) == importers("multiprocessing", *PACKAGES) == set()
+
+
+def test_one_user_of_createrepo() -> None:
+    assert importers("createrepo_c", *PACKAGES) == {"repos/createrepo.py"}
+
+
+@pytest.mark.parametrize("module", ["createrepo_c", "solv", "PyInstaller", "pip", "tree_sitter"])
+def test_the_installer_never_reaches_builder_side_libraries(module: str) -> None:
+    graph = grimp.build_graph("installer", "repos", "templates", "payload", include_external_packages=True)
+    users = graph.find_modules_that_directly_import(module) if module in graph.modules else set()
+    reached = graph.find_downstream_modules(module) if users else set()
+    assert not {name for name in reached if name.split(".")[0] == "installer"}
+
+
+def test_no_cycles() -> None:
+    graph = grimp.build_graph(*PACKAGES)
+    sorter = graphlib.TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})
+    sorter.prepare()

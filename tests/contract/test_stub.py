@@ -1,0 +1,188 @@
+"""The stub under every shell that may run it, in the places where it is run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from payload.trust import PrivateKey
+from payload.writer import BundleWriter
+from templates.contexts import StubContext
+from templates.render import render
+from tests.unit.payload.bundles import lock, manifest, runtime
+
+SHELLS = {
+    "dash": ["dash"],
+    "busybox": ["busybox", "sh"],
+    "bash": ["bash"],
+    "bash-posix": ["bash", "--posix"],
+    "zsh": ["zsh", "--emulate", "sh"],
+}
+
+
+def write_bundle(folder: Path, *, script: Path | None = None, arch: str = "x86_64", unpacked_kb: int = 100) -> Path:
+    """A bundle with the real stub around a runtime that shows its arguments."""
+    packed = runtime(folder) if script is None else packed_runtime(folder, script)
+    digest = hashlib.sha256(packed.read_bytes()).hexdigest()
+    path = folder / "app installer.bin"
+    key = PrivateKey.generate()
+
+    def stub(offset: int, size: int) -> bytes:
+        context = StubContext("app", "App", "1.0.0", path.name, arch, offset, size, digest, unpacked_kb)
+        return render("stub/header.sh.j2", context).encode()
+
+    with BundleWriter(path, stub=lambda section: stub(section.offset, section.size), runtime=packed) as writer:
+        writer.add(b"x", path="tools/x", component="tools")
+        writer.finish(manifest=manifest(), lock=lock(), created=0, keys=(key.public,), sign=key.sign)
+    return path
+
+
+def packed_runtime(folder: Path, script: Path) -> Path:
+    """A runtime made of one script."""
+    path = folder / "runtime.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(script, "sealift-runtime")
+    return path
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    folder = tmp_path / "a folder with blanks"
+    folder.mkdir()
+    return write_bundle(folder)
+
+
+def call(command: list[str | Path], **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_arguments_survive_blanks_and_quotes(shell: str, bundle: Path, tmp_path: Path) -> None:
+    words = ["--root", "/a b", "it's", 'say "x"', "", "$HOME", "*", "-n", "new\nline"]
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    done = call([*SHELLS[shell], bundle, *words], env=env)
+    expected = "".join(f"[{word}]\n" for word in words)
+    assert done.stdout == f"bundle={bundle}\n{expected}", done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    "how", ["app installer.bin", "./app installer.bin", "../a folder with blanks/app installer.bin"]
+)
+def test_it_finds_itself_from_any_folder(shell: str, how: str, bundle: Path) -> None:
+    done = call([*SHELLS[shell], how], cwd=bundle.parent)
+    assert done.returncode == 0, done.stderr
+    path = Path(done.stdout.splitlines()[0].removeprefix("bundle="))
+    assert path.samefile(bundle)
+
+
+def test_it_runs_by_its_own_name(bundle: Path) -> None:
+    assert call([bundle, "--help"]).returncode == 0
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_changed_runtime_is_never_started(shell: str, bundle: Path) -> None:
+    content = bytearray(bundle.read_bytes())
+    content[32768 + 50] ^= 1
+    bundle.write_bytes(content)
+    done = call([*SHELLS[shell], bundle])
+    assert (done.returncode, done.stdout) == (10, "")
+    assert "damaged" in done.stderr
+
+
+def test_another_architecture_is_refused(tmp_path: Path) -> None:
+    done = call(["sh", write_bundle(tmp_path, arch="s390x")])
+    assert done.returncode == 20
+    assert "s390x" in done.stderr
+    assert "What to do" in done.stderr
+
+
+def test_no_room_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    done = call(["sh", write_bundle(tmp_path, unpacked_kb=1 << 40)])
+    assert done.returncode == 20
+    assert "TMPDIR" in done.stderr
+
+
+def test_nothing_stays_in_the_temporary_folder(bundle: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    assert call(["sh", bundle], env=os.environ | {"TMPDIR": str(scratch)}).returncode == 0
+    assert list(scratch.iterdir()) == []
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_noexec_temporary_folder_is_passed_over(shell: str, bundle: Path, tmp_path: Path) -> None:
+    with mounted(tmp_path / "noexec", "noexec") as folder:
+        done = call([*SHELLS[shell], bundle], env=os.environ | {"TMPDIR": str(folder)})
+        assert done.returncode == 0, done.stderr
+        assert list(folder.iterdir()) == []
+
+
+def test_an_ordinary_user_runs_it_from_read_only_media(bundle: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.stat().st_mode & 0o005 != 0o005:
+            break
+    with mounted(Path("/run") / f"sealift-media-{os.getpid()}", "size=10m") as folder:
+        (folder / "app.bin").write_bytes(bundle.read_bytes())
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        done = call(
+            ["sh", folder / "app.bin", "--info"], user="nobody", group="nogroup", env={"PATH": os.environ["PATH"]}
+        )
+    Path(folder).rmdir()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[--info]"
+
+
+@pytest.mark.parametrize("shell", ["dash", "busybox", "bash"])
+def test_a_signal_reaches_the_runtime_and_the_folder_goes(shell: str, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    script = tmp_path / "runtime"
+    script.write_text('#!/bin/sh\ntrap "echo ended; exit 30" TERM\necho ready\nwhile :; do sleep 0.1; done\n')
+    script.chmod(0o755)
+    path = write_bundle(tmp_path, script=script)
+    with subprocess.Popen(
+        [*SHELLS[shell], path], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(scratch)}
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        child.send_signal(signal.SIGTERM)
+        assert child.stdout.read() == "ended\n"
+        assert child.wait(10) == 30
+    assert list(scratch.iterdir()) == []
+
+
+def test_the_exit_code_of_the_runtime_is_the_bundles(tmp_path: Path) -> None:
+    script = tmp_path / "runtime"
+    script.write_text("#!/bin/sh\nexit 31\n")
+    script.chmod(0o755)
+    assert call(["sh", write_bundle(tmp_path, script=script)]).returncode == 31
+
+
+def test_standard_input_reaches_the_runtime(tmp_path: Path) -> None:
+    script = tmp_path / "runtime"
+    script.write_text("#!/bin/sh\ncat\n")
+    script.chmod(0o755)
+    assert call(["dash", write_bundle(tmp_path, script=script)], input="an answer\n").stdout == "an answer\n"
