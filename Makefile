@@ -1,0 +1,38 @@
+# `make demo` and `make test` do all their own set-up on a Debian 12 machine, as root, and can be run again.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+
+.PHONY: help setup demo test unit lint format lock clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: .venv/ready ## Debian packages and the virtual environment
+
+.venv/ready: pyproject.toml requirements.lock tests/lab/setup-machine tests/lab/packages.txt
+	tests/lab/setup-machine .venv
+	touch $@
+
+demo: setup ## Build the reference bundle, install it on a lab host without a network, use it
+	$(PYTHON) -m tests.e2e.demo
+
+test: setup ## Every test, from unit to end to end
+	$(PYTHON) -m pytest
+
+unit: setup ## The fast tests only
+	$(PYTHON) -m pytest tests/unit
+
+lint: setup ## Linters, types, import contracts
+	$(PYTHON) -m pytest tests/contract
+
+format: setup ## Format the sources
+	.venv/bin/ruff check --fix-only . && .venv/bin/ruff format .
+
+lock: setup ## Lock the development environment anew
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --output-file requirements.lock pyproject.toml
+
+clean: ## What was built here (the caches of other checkouts stay)
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
