@@ -41,9 +41,8 @@ LABEL trial
   INITRD initrd
   APPEND console=ttyS0 quiet panic=5
 """
-# a time and a disk id that do not change, so that neither does the image
+# a time that does not change, so that neither does the image
 _STABLE = {"SOURCE_DATE_EPOCH": "1700000000", "MTOOLS_SKIP_CHECK": "1"}
-_DISK_ID = "5ea11f70"
 
 
 class ImageError(Exception):
@@ -116,7 +115,7 @@ def _make_disk(work: Path, files: dict[str, bytes]) -> Path:
     disk = work / "disk.raw"
     with disk.open("wb") as handle:
         handle.truncate(DISK_SIZE)
-    _run(["mkfs.vfat", "-n", "TRIAL", "-i", _DISK_ID, str(disk)])
+    _run(["mkfs.vfat", "--invariant", "-n", "TRIAL", str(disk)])
     _run(["syslinux", "--install", str(disk)])
     for name, content in files.items():
         source = work / name

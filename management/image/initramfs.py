@@ -47,9 +47,8 @@ def pack(nodes: Iterable[Node]) -> bytes:
 def _header(node: Node, number: int) -> bytes:
     name = node.name.encode() + b"\0"
     links, time, owner = 1, 0, 0
-    fields = (
-        *(number, node.mode, owner, owner, links, time, len(node.content), 0, 0, *node.device, len(name), 0),
-    )
+    identity = (number, node.mode, owner, owner, links, time)
+    fields = (*identity, len(node.content), 0, 0, *node.device, len(name), 0)
     return _padded(b"070701" + b"".join(b"%08X" % value for value in fields) + name)
 
 

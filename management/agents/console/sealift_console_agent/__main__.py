@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from websockify.token_plugins import TokenFile
-from websockify.websocketproxy import LibProxyServer
+from websockify.token_plugins import TokenFile  # type: ignore[import-untyped]
+from websockify.websocketproxy import LibProxyServer  # type: ignore[import-untyped]
 
-from sealift_console_agent import __version__
-from sealift_console_agent.rpc import Call, CallError, RpcServer, Settings
-from sealift_console_agent.tokens import Access, TokenStore
+from . import __version__
+from .rpc import Call, CallError, RpcServer, Settings
+from .tokens import Access, TokenStore
 
 PROXY_PORT = 4900
 

@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from sealift_host_agent import __version__
-from sealift_host_agent.facts import capacity, identity, qemu_img_version
-from sealift_host_agent.rpc import Call, CallError, RpcServer, Settings
+from . import __version__
+from .facts import capacity, identity, qemu_img_version
+from .rpc import Call, CallError, RpcServer, Settings
 
 
 class HostAgent:
