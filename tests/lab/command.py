@@ -112,7 +112,13 @@ def run_plain(argv: list[str], env: Mapping[str, str], input: str | None, timeou
         LabError: it took longer than `timeout`; it is dead then.
     """
     process = subprocess.Popen(
-        argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+        argv,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     )
     try:
         output, errors = process.communicate(input or "", timeout=timeout)
@@ -133,7 +139,12 @@ def run_on_terminal(argv: list[str], env: Mapping[str, str], input: str | None, 
     """
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        ["setsid", "--ctty", "--wait", *argv], env={**env, "TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs, text=True
+        ["setsid", "--ctty", "--wait", *argv],
+        env={**env, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        text=True,
     )
     os.close(theirs)
     try:

@@ -18,7 +18,7 @@ _UNWANTED = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/loca
 _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 # base-files ships these; in the lab they belong to the package `filesystem`.
 _BASE_LAYOUT = frozenset(
-    "/boot /dev /home /lib /proc /root /run /sys /tmp /var/lock /var/run /var/tmp".split(),
+    ["/boot", "/dev", "/home", "/lib", "/proc", "/root", "/run", "/sys", "/tmp", "/var/lock", "/var/run", "/var/tmp"]
 )
 _FIXED_TIME = "1700000000"
 
@@ -51,7 +51,8 @@ def build(spec: str, work: Path, architecture: str, buildroot: Path | None = Non
     defines = {
         "_topdir": str(work),
         "_rpmdir": str(work / "out"),
-        "_build_name_fmt": "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm",
+        # doubled: to be expanded for each package, not now
+        "_build_name_fmt": "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
         "_binary_payload": "w3.zstdio",
         "_build_id_links": "none",
         "_buildhost": "lab",

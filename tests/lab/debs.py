@@ -13,6 +13,12 @@ from tests.lab.process import run
 _RELATION = re.compile(
     r"\s*(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w+)?\s*(?:\(\s*(?P<op>>=|<=|=|>>|<<)\s*(?P<version>[^)\s]+)\s*\))?"
 )
+# Needed by maintainer scripts, which do not run here, or by Debian's own administration. No RPM host has them.
+_DEBIAN_ONLY = frozenset(
+    ["adduser", "debconf", "dpkg", "init-system-helpers", "install-info", "libdebconfclient0", "runit-helper", "ucf"]
+)
+# dnf works on its database through the library; the shell is for products to install.
+_NOT_NEEDED = frozenset([("dnf", "sqlite3")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +98,14 @@ def fetch_closure(names: Iterable[str], folder: Path) -> None:
 
 
 def read_debs(folder: Path, jobs: int) -> list[Deb]:
-    """Every .deb in `folder` with its fields, by name."""
+    """Every .deb in `folder` with its fields, by name, except what only Debian itself needs."""
 
     def read(path: Path) -> Deb:
         return Deb(path, parse_control(run(["dpkg-deb", "-f", path]).stdout))
 
     with ThreadPoolExecutor(jobs) as pool:
-        return sorted(pool.map(read, folder.glob("*.deb")), key=lambda deb: deb.name)
+        every = (deb for deb in pool.map(read, folder.glob("*.deb")) if deb.name not in _DEBIAN_ONLY)
+        return sorted(every, key=lambda deb: deb.name)
 
 
 class Catalogue:
@@ -119,9 +126,10 @@ class Catalogue:
             LookupError: the set satisfies none of a group's alternatives.
         """
         fields = (deb.fields.get(key, "") for key in ("Pre-Depends", "Depends"))
-        groups = [group for field in fields for group in split_relations(field)]
-        found = (self._translate(group, deb.name) for group in groups)
-        return [r for r in dict.fromkeys(found) if r.split()[0] != deb.name]
+        groups = [group for field in fields for group in split_relations(field) if not _is_debian_only(group)]
+        found = dict.fromkeys(self._translate(group, deb.name) for group in groups)
+        left_out = {deb.name} | {name for package, name in _NOT_NEEDED if package == deb.name}
+        return [relation for relation in found if relation.split()[0] not in left_out]
 
     def provides(self, deb: Deb) -> list[str]:
         """The virtual names that `deb` provides, with their versions."""
@@ -136,6 +144,10 @@ class Catalogue:
             if name in self._provided:
                 return name
         raise LookupError(f"{wanted_by} needs {group!r}, which is not in the set")
+
+
+def _is_debian_only(group: str) -> bool:
+    return any(_rpm_relation(alternative).split()[0] in _DEBIAN_ONLY for alternative in group.split("|"))
 
 
 def _rpm_relation(text: str) -> str:

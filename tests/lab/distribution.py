@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 # A bare server: what is on a host before anything of ours is installed.
-HOST = tuple(
-    """
-    base-files base-passwd bash bsdutils coreutils dash dbus debianutils diffutils dnf findutils gpg grep gzip
-    hostname iproute2 iputils-ping libc-bin login openssh-client openssh-server passwd perl-base procps
-    python3 rpm sed systemd systemd-sysv tar util-linux
-    """.split()
+HOST = (
+    "base-files",
+    "base-passwd",
+    "bash",
+    "bsdutils",
+    "coreutils",
+    "dash",
+    "dbus",
+    "debianutils",
+    "diffutils",
+    "dnf",
+    "findutils",
+    "gpg",
+    "grep",
+    "gzip",
+    "hostname",
+    "iproute2",
+    "iputils-ping",
+    "libc-bin",
+    "login",
+    "openssh-client",
+    "openssh-server",
+    "passwd",
+    "perl-base",
+    "procps",
+    "python3",
+    "rpm",
+    "sed",
+    "systemd",
+    "systemd-sysv",
+    "tar",
+    "util-linux",
 )
 
 # In the repository only: what products pull in, so that an install really installs something.
-WANTED = tuple(
-    """
-    curl dnsmasq-base jq nftables qemu-utils rsync sqlite3 strace tree
-    """.split()
+WANTED = (
+    "curl",
+    "dnsmasq-base",
+    "jq",
+    "nftables",
+    "qemu-utils",
+    "rsync",
+    "sqlite3",
+    "strace",
+    "tree",
 )
 
 # Made by the lab itself; everything else needs its links (/bin -> usr/bin, …) first.

@@ -121,6 +121,7 @@ class Lab:
     @contextmanager
     def serve(self, folder: Path, *, names: Sequence[str] = (), hosts: Sequence[Host] = ()) -> Iterator[Site]:
         """Serve a folder over HTTP at an address of its own; `names` lead there in /etc/hosts of `hosts`."""
+        forget = 'grep -v "^$1 " /etc/hosts >/tmp/hosts; cat /tmp/hosts >/etc/hosts; rm /tmp/hosts'
         site = Site(self._network, folder, f"10.77.0.{_FIRST_SITE + len(self._sites)}")
         self._sites.append(site)
         try:
@@ -132,7 +133,7 @@ class Lab:
             site.close()
             for host in hosts:
                 if host.running:
-                    host.run(["sh", "-c", 'grep -v "^$1 " /etc/hosts >/tmp/h; cat /tmp/h >/etc/hosts', "x", site.address])
+                    host.run(["sh", "-c", forget, "forget", site.address])
 
     def run(
         self, argv: Argv, *, check: bool = True, input: str | None = None, timeout: float = 300, tty: bool = False
@@ -151,9 +152,7 @@ class Lab:
 
     def connect(self, host: Host, port: int, timeout: float = 10) -> socket.socket:
         """A TCP connection from this machine to a host."""
-        return socket_in(
-            self._network.pid, lambda: socket.create_connection((host.address, port), timeout=timeout)
-        )
+        return socket_in(self._network.pid, lambda: socket.create_connection((host.address, port), timeout=timeout))
 
     def _place(self, name: str, ip: str | None, size: str | None) -> tuple[Host, Storage]:
         number = next(self._numbers)
@@ -163,9 +162,7 @@ class Lab:
             if address in {host.address for host in self._hosts}:
                 raise LabError(f"{address} is taken")
             storage = Storage(self._folder / name, size)
-            placement = Placement(
-                self._run_id, name, number, address, self._root, storage, self._network
-            )
+            placement = Placement(self._run_id, name, number, address, self._root, storage, self._network)
             self._hosts.append(Host(placement))
             return self._hosts[-1], storage
         raise LabError(f"there is a host {name} already")

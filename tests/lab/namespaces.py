@@ -37,7 +37,7 @@ def socket_in(pid: int, make: Callable[[], socket.socket]) -> socket.socket:
     def enter() -> None:
         # a thread of its own, which ends afterwards: the namespace is a property of the thread
         try:
-            with open(f"/proc/{pid}/ns/net") as handle:
+            with Path(f"/proc/{pid}/ns/net").open() as handle:
                 if _libc.setns(handle.fileno(), _CLONE_NEWNET) != 0:
                     code = ctypes.get_errno()
                     raise OSError(code, os.strerror(code))

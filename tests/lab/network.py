@@ -120,5 +120,3 @@ def _ip_batch(pid: int, batch: str) -> None:
 def port_name(index: int) -> str:
     """The bridge's end of the wire of the host with this number."""
     return f"port{index}"
-
-
