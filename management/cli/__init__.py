@@ -1,0 +1,1 @@
+"""The shell of the management server: `>>>` for people, one command per call for scripts."""

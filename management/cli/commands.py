@@ -1,0 +1,93 @@
+"""Running one command: look the verb up, complete what must not be typed, send, keep the session."""
+
+import getpass
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from management.cli.client import Client
+from management.cli.errors import CliError
+from management.cli.grammar import Call, Verb, parse
+from management.cli.session import SessionFile
+
+LOG_IN, LOG_OUT = "LogInByAccount", "LogOut"
+# The server gets sha512 of these verbs' passwords; other passwords (a host's) it needs as they are.
+HASHED = (LOG_IN,)
+PASSWORD_FILE = "password-file="  # noqa: S105
+
+
+class Commands:
+    """Commands for one server and one user."""
+
+    def __init__(self, client: Client, sessions: SessionFile) -> None:
+        self._client = client
+        self._sessions = sessions
+
+    @cached_property
+    def catalogue(self) -> dict[str, Verb]:
+        return self._client.catalogue()
+
+    def run(self, words: Sequence[str]) -> str:
+        """Do one command and return what it prints.
+
+        Raises:
+            CliError, ApiFailure: see there.
+        """
+        verb = self.catalogue.get(words[0])
+        if verb is None:
+            raise CliError(f'"API{words[0]}Msg" is not an API message of this server; `help` lists them')
+        session = self._sessions.load(self._client.url)
+        if verb.needs_session and session is None:
+            raise CliError(f"log in first, for example:\n>>>{LOG_IN} accountName=admin")
+        call = _with_password(verb, words[1:])
+        answer = self._client.call(call, session)
+        if verb.name == LOG_IN:
+            self._sessions.save(self._client.url, answer["inventory"]["uuid"])
+        if verb.name == LOG_OUT:
+            self._sessions.save(self._client.url, None)
+        return render(answer)
+
+    def overview(self) -> str:
+        """Every verb with its parameters."""
+        lines = []
+        for verb in sorted(self.catalogue.values(), key=lambda v: v.name):
+            needed = [f"{name}=" for name, p in verb.parameters.items() if p["required"]]
+            parameters = "[field=value ...]" if verb.query_fields is not None else " ".join(needed)
+            lines.append(f"  {verb.name} {parameters}".rstrip())
+        return "\n".join(lines)
+
+
+def render(answer: dict[str, Any]) -> str:
+    """Keys in order, four blanks, and one empty line after it."""
+    return json.dumps(answer, sort_keys=True, indent=4) + "\n"
+
+
+def _with_password(verb: Verb, words: Sequence[str]) -> Call:
+    files = [word.removeprefix(PASSWORD_FILE) for word in words if word.startswith(PASSWORD_FILE)]
+    call = parse(verb, [word for word in words if not word.startswith(PASSWORD_FILE)])
+    if "password" not in verb.parameters:
+        return call
+    password = call.fields.get("password")
+    if password is None:
+        password = _from_file(files[-1]) if files else _ask(verb)
+    if verb.name in HASHED:
+        password = hashlib.sha512(password.encode()).hexdigest()
+    return Call(verb, {**call.fields, "password": password})
+
+
+def _from_file(name: str) -> str:
+    try:
+        return (Path(name).read_text(encoding="utf-8").splitlines() or [""])[0]
+    except OSError as error:
+        raise CliError(f"{name}: {error.strerror}") from error
+
+
+def _ask(verb: Verb) -> str:
+    """From the terminal without echo, or one line of standard input."""
+    if sys.stdin.isatty():
+        return getpass.getpass(f"Password for {verb.name}: ")
+    return sys.stdin.readline().rstrip("\r\n")

@@ -1,0 +1,87 @@
+"""`sealift-cli`: one command when words are given, the shell otherwise.
+
+Exit codes: 0 done, 1 the command could not be sent, 3 the server says that it failed.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from management import __version__
+from management.cli.client import Client
+from management.cli.commands import Commands
+from management.cli.errors import EXIT_API, EXIT_CLI, ApiFailure, CliError
+from management.cli.session import SessionFile
+from management.cli.shell import interact
+
+HELP = """Talk to a Sealift management server.
+
+Without words: an interactive shell with the prompt >>> (Tab completes, "help" lists what the server can do).
+With words: one command, e.g.
+
+\b
+  sealift-cli LogInByAccount accountName=admin
+  sealift-cli QueryHost status=Connected fields=uuid,name sortBy=name
+  sealift-cli AddKVMHost name=host1 managementIp=10.0.0.5 password-file=/root/host1.password
+  sealift-cli ReconnectConsoleProxyAgent
+
+Passwords: leave password= out. You are asked on the terminal; without one, a line of standard input is taken;
+password-file=PATH reads the first line of a file. password=... works too, but other users can see it in the
+list of processes.
+
+\b
+Query conditions: name=value  name!=value  name>value  name>=value  name<value  name<=value
+  name?=a,b (in)  name!?=a,b (not in)  name~=part (like)  name!~=part (not like)  name=null  name!=null
+Query options: fields=a,b  count=true  replyWithCount=true  limit=n  start=n  sortBy=name  sortDirection=desc
+
+Exit codes: 0 done, 1 the command could not be sent, 3 the server says that it failed.
+"""
+
+RED, PLAIN = "\x1b[91m", "\x1b[0m"
+
+cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@cli.command(
+    help=HELP,
+    context_settings={
+        "help_option_names": ["--help"],
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+    },
+)
+def run(
+    words: Annotated[list[str] | None, typer.Argument(help="Verb name=value ...", show_default=False)] = None,
+    host: Annotated[str, typer.Option("-H", "--host", help="Where the server is.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("-p", "--port", help="Its port.")] = 8080,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        return
+    commands = Commands(Client(host, port), SessionFile.of_user())
+    if not words:
+        interact(commands, _report)
+        return
+    try:
+        print(commands.run(words))
+    except (CliError, ApiFailure) as error:
+        _report(error)
+        raise typer.Exit(EXIT_API if isinstance(error, ApiFailure) else EXIT_CLI) from error
+
+
+def _report(error: Exception) -> None:
+    if sys.stderr.isatty():
+        print(f"{RED}{error}{PLAIN}", file=sys.stderr)
+    else:
+        print(error, file=sys.stderr)
+
+
+def main() -> None:
+    """The console script."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()
