@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
+_DAY = 24 * 3600
 
 
 def default_folder() -> Path:
@@ -60,7 +61,7 @@ class Cache:
     def item(self, name: str, key: str, make: Callable[[Path], None]) -> Path:
         """The folder `name` for `key`; when absent, `make` fills a folder beside it that is then renamed.
 
-        Two processes that want the same item make it once. Older items of this name go away.
+        Two processes that want the same item make it once. Items of this name older than a day go away then.
         """
         target = self.folder / f"{name}-{key[:16]}"
         if target.is_dir():
@@ -78,7 +79,11 @@ class Cache:
         partial.mkdir(parents=True)
         make(partial)
         partial.rename(target)
-        for old in self.folder.glob(f"{name}-*"):
-            if old != target:
-                shutil.rmtree(old, ignore_errors=True)
+        self._forget_old(name, target)
         progress(f"{name} made in {time.monotonic() - began:.1f} s")
+
+    def _forget_old(self, name: str, target: Path) -> None:
+        """Remove what was made for other keys long ago; newer ones may be in use by another run."""
+        for other in self.folder.glob(f"{name}-*"):
+            if other != target and time.time() - other.stat().st_mtime > _DAY:
+                shutil.rmtree(other, ignore_errors=True)

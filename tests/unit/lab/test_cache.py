@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -34,12 +35,13 @@ def test_a_failure_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("it-*"))
 
 
-def test_the_item_of_another_key_replaces_the_old_one(tmp_path: Path) -> None:
+def test_an_item_that_nobody_can_be_using_goes_away(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    old = cache.item("it", "old", lambda folder: None)
-    new = cache.item("it", "new", lambda folder: None)
-    assert new.is_dir()
-    assert not old.exists()
+    ancient, recent = (cache.item("it", key, lambda folder: None) for key in ("ancient", "recent"))
+    os.utime(ancient, (0, 0))
+    cache.item("it", "new", lambda folder: None)
+    assert not ancient.exists()
+    assert recent.is_dir()
 
 
 def test_digests_tell_where_a_part_ends() -> None:

@@ -68,7 +68,7 @@ def test_what_maintainer_scripts_need_is_left_out() -> None:
 
 def test_what_nobody_provides_is_an_error() -> None:
     one = deb("one", Depends="absent | gone")
-    with pytest.raises(LookupError, match="one needs 'absent | gone'"):
+    with pytest.raises(LookupError, match=r"one needs 'absent \| gone'"):
         Catalogue([one]).requires(one)
 
 
