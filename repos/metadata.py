@@ -10,10 +10,12 @@ import posixpath
 import re
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 from xml.parsers import expat
 
 import zstandard
@@ -64,16 +66,20 @@ class Metadata:
     repomd: Repomd
     documents: tuple[tuple[MetadataFile, Path], ...]
 
-    def unpack(self, kind: str) -> IO[bytes] | None:
+    @contextmanager
+    def unpack(self, kind: str) -> Iterator[IO[bytes] | None]:
         """A plain, screened, temporary file with the document's XML; None if the upstream has none of that kind.
 
         Raises:
             IntegrityError: it does not unpack, unpacks to something else, or has a document type.
         """
-        for file, path in self.documents:
-            if file.kind == kind:
-                return _unpack(file, path, f"{self.upstream.url}: {file.location}")
-        return None
+        found = next(((file, path) for file, path in self.documents if file.kind == kind), None)
+        if found is None:
+            yield None
+            return
+        with tempfile.TemporaryFile(prefix="sealift-metadata-") as plain:
+            _unpack(*found, plain, f"{self.upstream.url}: {found[0].location}")
+            yield plain
 
 
 def load_metadata(upstream: Upstream, keys: Sequence[Path], fetcher: Fetcher) -> Metadata:
@@ -109,7 +115,7 @@ def parse_repomd(content: bytes, *, where: str) -> Repomd:
     try:
         root = ET.fromstring(content)  # noqa: S314 - screened: without a document type there are no entities to expand
     except ET.ParseError as error:
-        raise _malformed(where, str(error)) from error
+        raise bad_metadata(where, str(error)) from error
     files = tuple(
         _file(element, where) for element in root.iterfind(f"{_NAMESPACE}data") if element.get("type") in KINDS
     )
@@ -134,9 +140,9 @@ def screen(content: bytes | IO[bytes], *, where: str) -> None:
                 break
     except expat.ExpatError as error:
         if not seen:
-            raise _malformed(where, str(error)) from error
+            raise bad_metadata(where, str(error)) from error
     if not seen or seen[0] != "element":
-        raise _malformed(where, "it has a document type" if seen else "it has no root element")
+        raise bad_metadata(where, "it has a document type" if seen else "it has no root element")
 
 
 def safe_location(location: str, *, where: str) -> str:
@@ -147,7 +153,7 @@ def safe_location(location: str, *, where: str) -> str:
     """
     path = posixpath.normpath(location)
     if path.startswith(("/", "..")) or "://" in location or "\\" in path or "\0" in path:
-        raise _malformed(where, f"it names {location!r}, which is outside of the repository")
+        raise bad_metadata(where, f"it names {location!r}, which is outside of the repository")
     return path
 
 
@@ -158,7 +164,7 @@ def _file(element: ET.Element, where: str) -> MetadataFile:
     digest = _digest(element, "checksum", where)
     size = element.findtext(f"{_NAMESPACE}size", "")
     if not href or digest is None or (size and not size.isdecimal()):
-        raise _malformed(where, f"its record of {kind} lacks a location, a checksum or a size in digits")
+        raise bad_metadata(where, f"its record of {kind} lacks a location, a checksum or a size in digits")
     return MetadataFile(
         kind,
         safe_location(href, where=where),
@@ -180,47 +186,46 @@ def _digest(element: ET.Element, name: str, where: str) -> Digest | None:
             remedy="Use an upstream that has SHA-256 digests, or make one of its packages with createrepo_c.",
         )
     if not _SHA256.fullmatch(value):
-        raise _malformed(where, f"{value!r} is not a SHA-256 digest")
+        raise bad_metadata(where, f"{value!r} is not a SHA-256 digest")
     return f"sha256:{value}"
 
 
-def _unpack(file: MetadataFile, path: Path, where: str) -> IO[bytes]:
-    plain = tempfile.TemporaryFile(prefix="sealift-metadata-")
+def _unpack(file: MetadataFile, path: Path, plain: IO[bytes], where: str) -> None:
+    hasher = hashlib.sha256()
     try:
-        hasher = hashlib.sha256()
         with _reader(file.location, path) as packed:
             while chunk := packed.read(CHUNK):
                 hasher.update(chunk)
                 plain.write(chunk)
                 if plain.tell() > _UNPACKED_LIMIT:
-                    raise _malformed(where, f"it unpacks to more than {_UNPACKED_LIMIT} bytes")
-        if file.open_digest not in (None, f"sha256:{hasher.hexdigest()}"):
-            raise _malformed(where, "it unpacks to something else than repomd.xml says")
-        plain.seek(0)
-        screen(plain, where=where)
-        plain.seek(0)
-    except (EOFError, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile) as error:
-        plain.close()
-        raise _malformed(where, str(error)) from error
-    except BaseException:
-        plain.close()
-        raise
-    return plain
+                    raise bad_metadata(where, f"it unpacks to more than {_UNPACKED_LIMIT} bytes")
+    except (EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
+        raise bad_metadata(where, str(error)) from error
+    except OSError as error:
+        if error.errno is not None:  # the gzip and bz2 modules use OSError, without a number, for damage
+            raise
+        raise bad_metadata(where, str(error)) from error
+    if file.open_digest not in (None, f"sha256:{hasher.hexdigest()}"):
+        raise bad_metadata(where, "it unpacks to something else than repomd.xml says")
+    plain.seek(0)
+    screen(plain, where=where)
+    plain.seek(0)
 
 
-def _reader(location: str, path: Path) -> IO[bytes]:
+def _reader(location: str, path: Path) -> BinaryIO:
     match posixpath.splitext(location)[1]:
         case ".gz":
-            return gzip.open(path, "rb")
+            return cast(BinaryIO, gzip.open(path, "rb"))
         case ".xz":
-            return lzma.open(path, "rb")
+            return cast(BinaryIO, lzma.open(path, "rb"))
         case ".bz2":
-            return bz2.open(path, "rb")
+            return cast(BinaryIO, bz2.open(path, "rb"))
         case ".zst":
-            return zstandard.open(path, "rb")
+            return cast(BinaryIO, zstandard.open(path, "rb"))
         case _:
             return path.open("rb")
 
 
-def _malformed(where: str, why: str) -> IntegrityError:
+def bad_metadata(where: str, why: str) -> IntegrityError:
+    """The error for metadata that is not what it should be."""
     return IntegrityError("bad-metadata", f"{where} is damaged or hostile", details=why)

@@ -30,7 +30,7 @@ def verify_metadata(content: bytes, signature: bytes, keys: Sequence[Path], *, w
         (home / "content").write_bytes(content)
         (home / "content.asc").write_bytes(signature)
         ring = _keyring(keys, home)
-        argv = [
+        argv: list[str | Path] = [
             "gpgv",
             "--homedir",
             home,

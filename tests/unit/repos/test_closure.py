@@ -1,0 +1,218 @@
+"""The closure: complete, minimal, sorted, the same as dnf's; and what it says when there is none."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from payload import effects
+from payload.errors import InputError, ResolveError
+from payload.events import NullSink
+from payload.model import Upstream
+from payload.store import Store
+from repos.closure import Closure, resolve_closure
+from repos.metadata import Metadata, load_metadata
+from repos.nevra import Nevra
+from repos.sync import Fetcher
+from tests.unit.repos.packages import Spec, build_rpm, fake_digest, write_repository
+
+SHELL = Spec("shell", "5", files=("/usr/bin/sh", "/usr/share/shell/rc"), arch="x86_64")
+
+
+def load(tmp_path: Path, specs: Sequence[Spec], name: str = "base") -> Metadata:
+    folder = write_repository(tmp_path / name, specs)
+    upstream = Upstream(id=name, url=f"file://{folder}", gpg_keys=("key",), signed_metadata=False)
+    return load_metadata(upstream, [], Fetcher(Store(tmp_path / "store"), NullSink()))
+
+
+def names(closure: Closure) -> list[str]:
+    return [package.nevra.name for package in closure.packages]
+
+
+def nevras(*specs: Spec) -> list[Nevra]:
+    return [Nevra.parse(spec.nevra) for spec in specs]
+
+
+def test_what_is_wanted_and_all_it_needs(tmp_path: Path) -> None:
+    library = Spec("library", "2", epoch=1, provides=("api = 3",), requires=("/usr/share/shell/rc",))
+    tool = Spec("tool", "1", requires=("api >= 2", "/usr/bin/sh"), recommends=("extra",))
+    metadata = load(tmp_path, [tool, library, SHELL, Spec("extra", "1"), Spec("other", "1")])
+    closure = resolve_closure(["tool"], [metadata])
+    assert names(closure) == ["library", "shell", "tool"]
+    found = closure.packages[0]
+    assert str(found.nevra) == "library-1:2-1.noarch"
+    assert (found.upstream, found.location, found.size) == ("base", f"Packages/{library.filename}", 1000)
+    assert found.digest == f"sha256:{fake_digest(library)}"
+    assert [package.requested for package in closure.packages] == [False, False, True]
+
+
+def test_the_newest_that_fits(tmp_path: Path) -> None:
+    specs = [Spec("tool", version) for version in ("1.9", "1.10", "2.0~rc1")]
+    metadata = load(tmp_path, specs)
+    assert resolve_closure(["tool"], [metadata]).packages[0].nevra.version == "2.0~rc1"
+    assert resolve_closure(["tool < 2~"], [metadata]).packages[0].nevra.version == "1.10"
+    assert resolve_closure(["tool = 1.9-1"], [metadata]).packages[0].nevra.version == "1.9"
+
+
+def test_the_baseline_stays_out(tmp_path: Path) -> None:
+    tool = Spec("tool", "1", requires=("/usr/share/shell/rc",))
+    metadata = load(tmp_path, [tool, SHELL])
+    assert names(resolve_closure(["tool"], [metadata], baseline=nevras(SHELL))) == ["tool"]
+    assert names(resolve_closure(["tool"], [metadata], baseline=nevras(tool, SHELL))) == []
+
+
+def test_an_old_package_of_the_baseline_is_replaced(tmp_path: Path) -> None:
+    old, new = Spec("library", "1"), Spec("library", "2")
+    metadata = load(tmp_path, [old, new, Spec("tool", "1", requires=("library >= 2",))])
+    closure = resolve_closure(["tool"], [metadata], baseline=nevras(old))
+    assert [package.nevra.short for package in closure.packages] == ["library-2-1.noarch", "tool-1-1.noarch"]
+
+
+def test_an_unknown_package_of_the_baseline_is_told(tmp_path: Path) -> None:
+    stranger = Nevra.parse("stranger-1-1.x86_64")
+    metadata = load(tmp_path, [Spec("tool", "1", requires=("stranger",))])
+    closure = resolve_closure(["tool"], [metadata], baseline=[stranger])
+    assert names(closure) == ["tool"]
+    assert closure.unknown == (stranger,)
+
+
+def test_two_upstreams(tmp_path: Path) -> None:
+    base = load(tmp_path, [Spec("library", "1")])
+    extra = load(tmp_path, [Spec("tool", "1", requires=("library",))], "extra")
+    closure = resolve_closure(["tool"], [base, extra])
+    assert [(one.nevra.name, one.upstream) for one in closure.packages] == [("library", "base"), ("tool", "extra")]
+
+
+def test_a_wanted_file_and_a_wanted_capability(tmp_path: Path) -> None:
+    metadata = load(tmp_path, [SHELL, Spec("tool", "1", provides=("editor = 7",))])
+    closure = resolve_closure(["/usr/share/shell/rc", "editor >= 7"], [metadata])
+    assert names(closure) == ["shell", "tool"]
+    assert all(package.requested for package in closure.packages)
+
+
+def test_the_other_architecture_is_not_chosen(tmp_path: Path) -> None:
+    metadata = load(
+        tmp_path, [Spec("tool", "1", arch="x86_64"), Spec("tool", "1", arch="i686"), Spec("t", "1", arch="aarch64")]
+    )
+    assert [one.nevra.arch for one in resolve_closure(["tool"], [metadata]).packages] == ["x86_64"]
+    with pytest.raises(ResolveError):
+        resolve_closure(["t"], [metadata])
+
+
+def test_wanted_things_nobody_has_are_all_named(tmp_path: Path) -> None:
+    metadata = load(tmp_path, [SHELL])
+    with pytest.raises(ResolveError) as caught:
+        resolve_closure(["shell", "nowhere", "shell > 9", "/no/such/file"], [metadata])
+    assert caught.value.code == "nothing-provides"
+    assert "nowhere, shell > 9, /no/such/file" in caught.value.brief
+
+
+def test_the_chain_to_what_is_missing_is_named(tmp_path: Path) -> None:
+    tool = Spec("tool", "1", requires=("library >= 2",))
+    metadata = load(
+        tmp_path, [tool, Spec("library", "2", requires=("deep",)), Spec("deep", "1", requires=("lost = 3",))]
+    )
+    with pytest.raises(ResolveError) as caught:
+        resolve_closure(["tool"], [metadata])
+    assert caught.value.code == "unresolvable"
+    assert caught.value.details == (
+        "tool is wanted; tool-1-1.noarch requires library >= 2; library-2-1.noarch requires deep; "
+        "deep-1-1.noarch requires lost = 3, which nothing provides"
+    )
+
+
+def test_a_conflict_is_named(tmp_path: Path) -> None:
+    metadata = load(
+        tmp_path, [Spec("one", "1", conflicts=("two",)), Spec("two", "1"), Spec("top", "1", requires=("two",))]
+    )
+    with pytest.raises(ResolveError) as caught:
+        resolve_closure(["one", "top"], [metadata])
+    assert "one-1-1.noarch conflicts with two provided by two-1-1.noarch" in caught.value.details
+    assert "top is wanted; top-1-1.noarch requires two" in caught.value.details
+
+
+def test_a_malformed_requirement(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        resolve_closure(["tool =="], [load(tmp_path, [SHELL])])
+
+
+# --- beside dnf -------------------------------------------------------------------------------------------------------
+
+
+def generated(seed: int) -> tuple[list[Spec], list[str], list[Spec]]:
+    """A repository of 60 packages with versions, capabilities and files; three wanted; some already there."""
+    dice = random.Random(seed)
+    specs: list[Spec] = []
+    for number in range(60):
+        lower = [f"p{dice.randrange(number)}" for _ in range(dice.randrange(3))] if number else []
+        if number and dice.random() < 0.3:
+            lower.append(f"cap{dice.randrange(6)}" + (" >= 1" if dice.random() < 0.5 else ""))
+        if number and dice.random() < 0.2:
+            lower.append(f"/usr/share/p{dice.randrange(number)}/file")
+        conflicts = (f"p{dice.randrange(60)} < 1",) if dice.random() < 0.2 else ()
+        provides = (f"cap{number % 6} = {dice.randrange(1, 3)}",) if number < 12 else ()
+        for version in ("1", "2")[: dice.randrange(1, 3)]:
+            specs.append(
+                Spec(
+                    f"p{number}",
+                    version,
+                    requires=tuple(lower),
+                    provides=provides,
+                    conflicts=conflicts,
+                    recommends=(f"p{dice.randrange(60)}",) if dice.random() < 0.2 else (),
+                    files=(f"/usr/share/p{number}/file",),
+                )
+            )
+    wanted = [f"p{number}" for number in sorted(dice.sample(range(30, 60), 3))]
+    roots = [spec for spec in specs if not spec.requires and not spec.conflicts]
+    return specs, wanted, dice.sample(roots, min(3, len(roots)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_set_is_dnfs(tmp_path: Path, seed: int) -> None:
+    specs, wanted, present = generated(seed)
+    present = list({spec.name: spec for spec in present}.values())
+    metadata = load(tmp_path, specs)
+    root = tmp_path / "root"
+    for spec in present:
+        package = build_rpm(spec, tmp_path / "built")
+        effects.run(["rpm", "--root", root, "--dbpath", "/var/lib/rpm", "--justdb", "--nodeps", "-i", package])
+    closure = resolve_closure(wanted, [metadata], baseline=nevras(*present))
+    assert {package.nevra for package in closure.packages} == dnf_answer(root, tmp_path / "base", wanted)
+
+
+def dnf_answer(root: Path, repository: Path, wanted: Sequence[str]) -> set[Nevra]:
+    """What dnf would install."""
+    settings = ["reposdir=/nowhere", "install_weak_deps=0", "best=0", f"cachedir={root}/cache", "keepcache=0"]
+    argv: list[str | Path] = [
+        "dnf",
+        "--installroot",
+        root,
+        "--releasever=1",
+        "--forcearch=x86_64",
+        "--noplugins",
+        "--assumeno",
+        "-q",
+    ]
+    argv += [word for setting in settings for word in ("--setopt", setting)]
+    argv += ["--repofrompath", f"base,file://{repository}", "--disablerepo=*", "--enablerepo=base", "--nogpgcheck"]
+    (root / "etc").mkdir(parents=True, exist_ok=True)
+    answer = effects.run([*argv, "install", *wanted], check=False, env={"HOME": str(_rpm_home(root))})
+    assert "Operation aborted" in answer.errors, answer.output + answer.errors
+    rows = [line.split() for line in answer.output.splitlines()]
+    return {_nevra(*row[:3]) for row in rows if len(row) >= 5 and row[3] == "base"}
+
+
+def _nevra(name: str, arch: str, version: str) -> Nevra:
+    return Nevra.parse(f"{name}-{version}.{arch}")
+
+
+def _rpm_home(root: Path) -> Path:
+    """A home whose rpm keeps its database where rpm's own default is; Debian's would be in the home itself."""
+    home = root / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / ".rpmmacros").write_text("%_dbpath /var/lib/rpm\n")
+    return home
