@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.lab.process import LabError
+
 _MOUNT = Path("/sys/fs/cgroup")
 _PREFIX = "sealift-lab."
 
@@ -21,8 +23,14 @@ def hierarchies() -> list[Path]:
 
 
 def group_folders(run_id: str, name: str) -> list[Path]:
-    """The cgroup folders of the tree `name` in the run, made now."""
+    """The cgroup folders of the tree `name` in the run, made now.
+
+    Raises:
+        LabError: this machine has no cgroups that systemd could use.
+    """
     folders = [base / f"{_PREFIX}{run_id}" / name for base in hierarchies()]
+    if not folders:
+        raise LabError(f"no cgroup tree that systemd uses is mounted below {_MOUNT}")
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     return folders

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.lab import cgroups
 from tests.lab import root as roots
-from tests.lab.cache import Cache
+from tests.lab.cache import Cache, locked
 from tests.lab.capture import Traffic, capture
 from tests.lab.command import environment, run_on_terminal, run_plain
 from tests.lab.container import Placement
@@ -28,6 +28,8 @@ from tests.lab.site import Site
 from tests.lab.storage import Snapshot, Storage
 
 _FIRST_HOST, _FIRST_SITE = 10, 200
+# held while a run's lock is made or tried, so that nobody takes a run that is just starting for a dead one
+_GUARD = ".guard"
 
 
 class Lab:
@@ -178,9 +180,11 @@ def _run_folder(runs: Path) -> Iterator[tuple[Path, str]]:
     """A folder for this run, locked as long as this process lives."""
     run_id = f"{os.getpid()}-{secrets.token_hex(3)}"
     folder = runs / run_id
-    folder.mkdir(parents=True)
-    with _lock_file(folder).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as stack:
+        with locked(runs / _GUARD):
+            lock = stack.enter_context(_lock_file(folder).open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        folder.mkdir()
         yield folder, run_id
 
 
@@ -194,11 +198,12 @@ def clear_leftovers(runs: Path) -> list[str]:
     A run's lock goes away with its process, however it died; its processes are those in its own cgroups.
     """
     cleared = []
-    for path in runs.glob("*.lock"):
-        with contextlib.suppress(BlockingIOError, FileNotFoundError), path.open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _clear(path.with_suffix(""), path.stem)
-            cleared.append(path.stem)
+    with locked(runs / _GUARD):
+        for path in runs.glob("*.lock"):
+            with contextlib.suppress(BlockingIOError, FileNotFoundError), path.open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _clear(path.with_suffix(""), path.stem)
+                cleared.append(path.stem)
     return cleared
 
 
