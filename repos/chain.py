@@ -24,7 +24,7 @@ class _Facts:
 
 def explain(problem: Any, pool: Any) -> str:
     """The chains of packages that end at what `problem` is about, one a line."""
-    infos = [info for rule in problem.findallproblemrules() for info in rule.allinfos()]
+    infos = [info for rule in problem.findallproblemrules(1) for info in rule.allinfos()]
     facts = _gather(infos, pool)
     lines: list[str] = []
     for wanted, candidates in facts.wanted:

@@ -195,7 +195,6 @@ def dnf_answer(root: Path, repository: Path, wanted: Sequence[str]) -> set[Nevra
         "--forcearch=x86_64",
         "--noplugins",
         "--assumeno",
-        "-q",
     ]
     argv += [word for setting in settings for word in ("--setopt", setting)]
     argv += ["--repofrompath", f"base,file://{repository}", "--disablerepo=*", "--enablerepo=base", "--nogpgcheck"]
