@@ -70,6 +70,11 @@ class UnverifiedBundle:
         self._index = index
         self._signatures = signatures
 
+    @property
+    def claimed(self) -> Index:
+        """What the file says of itself: to show, never to act on."""
+        return self._index
+
     def signers(self) -> tuple[str, ...]:
         """Fingerprints of the keys that claim to have signed."""
         return tuple(signature.key for signature in self._signatures)
