@@ -1,4 +1,7 @@
-"""What was made from which inputs: a note beside the store's files, so that nothing is made twice."""
+"""What was made from which inputs, and what was checked: notes beside the store's files, so that nothing is done twice.
+
+A note is found by the digest of its inputs. Whoever can write the store can write notes: both are the user's own.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class Made(Document):
 
 def recall(store: Store, inputs: bytes) -> Made | None:
     """What was made from `inputs`, if the store still has it."""
-    note = _note(store, inputs)
+    note = _note(store, "made", inputs)
     if not note.is_file():
         return None
     made = Made.model_validate_json(note.read_bytes())
@@ -28,10 +31,23 @@ def recall(store: Store, inputs: bytes) -> Made | None:
 
 def remember(store: Store, inputs: bytes, made: Made) -> None:
     """Note that `made`, which the store has, came from `inputs`."""
-    note = _note(store, inputs)
+    _write(_note(store, "made", inputs), made.model_dump_json().encode())
+
+
+def was_checked(store: Store, inputs: bytes) -> bool:
+    """Whether a check of exactly `inputs` passed before."""
+    return _note(store, "checked", inputs).is_file()
+
+
+def mark_checked(store: Store, inputs: bytes) -> None:
+    """Note that a check of `inputs` passed."""
+    _write(_note(store, "checked", inputs), b"")
+
+
+def _note(store: Store, kind: str, inputs: bytes) -> Path:
+    return store.root / kind / hex_of(digest_bytes(inputs))
+
+
+def _write(note: Path, content: bytes) -> None:
     note.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(note, made.model_dump_json().encode())
-
-
-def _note(store: Store, inputs: bytes) -> Path:
-    return store.root / "made" / f"{hex_of(digest_bytes(inputs))}.json"
+    atomic_write(note, content)

@@ -1,0 +1,195 @@
+"""`sealift`: the builder's command line. The one place here where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from builder import __version__, report
+from builder.console import command
+from builder.pipeline import build as build_bundle
+from builder.pipeline import lock as lock_manifest
+from builder.sign import create_keypair, default_key_path, load_keyring, load_private_key, public_path
+from payload.archive import open_bundle
+from payload.errors import IntegrityError
+from payload.events import stage
+from payload.store import Store
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="The bundle's manifest, a TOML file.")]
+BundlePath = Annotated[Path, typer.Argument(metavar="BIN", help="A bundle.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Events and results as JSON lines on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; results and errors only.")]
+StorePath = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="DIR", help="Cache of artifacts.", show_default="~/.cache/sealift/store"),
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sealift {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def sealift(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Make one signed, self-extracting installer from one manifest.
+
+    \b
+    The first time:
+      sealift keygen ~/.config/sealift/release.pem   a key pair; give the .pub to those who install
+      sealift lock bundle.toml                       choose exact packages, wheels and images
+      sealift build bundle.toml                      dist/NAME-installer-VERSION.bin
+
+    \b
+    Later:
+      sealift build bundle.toml                      the same lock gives the same contents
+      sealift inspect dist/shop-installer-1.0.bin    what is inside
+      sealift verify dist/shop-installer-1.0.bin     whether it is whole and yours
+
+    \b
+    Exit codes: 0 done, 2 wrong call, 10 damaged, 11 not trusted, 12 mistakes in a file, 13 cannot be
+    resolved, 130 interrupted. Colours follow NO_COLOR.
+    """
+
+
+@app.command()
+def lock(manifest: ManifestPath, store: StorePath = None, json: JsonLines = False, quiet: Quiet = False) -> None:
+    """Resolve the manifest to exact artifacts and write them to its .lock, which is to be committed.
+
+    Which package index is asked is pip's own configuration: its files and PIP_* variables.
+
+    \b
+    Example:
+      sealift lock bundle.toml && git diff bundle.lock
+    """
+    with command(json=json, quiet=quiet) as console:
+        locked = lock_manifest(manifest, store=Store(store), sink=console.sink)
+        console.result(*report.locked(locked.path, locked.lock))
+
+
+@app.command()
+def build(
+    manifest: ManifestPath,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="OUT", help="The file to make.", show_default="dist/NAME-installer-VERSION.bin"
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key",
+            metavar="KEY.pem",
+            help="The private key to sign with.",
+            show_default="$SEALIFT_KEY or ~/.config/sealift/release.pem",
+        ),
+    ] = None,
+    store: StorePath = None,
+    json: JsonLines = False,
+    quiet: Quiet = False,
+) -> None:
+    """Build the bundle of a locked manifest, sign it, and read it back.
+
+    Set SOURCE_DATE_EPOCH to give a build its time; otherwise it has the manifest's.
+
+    \b
+    Examples:
+      sealift build bundle.toml
+      sealift build bundle.toml -o /srv/shop-1.0.bin --key release.pem
+    """
+    with command(json=json, quiet=quiet) as console:
+        signer = load_private_key(key or default_key_path(os.environ))
+        built = build_bundle(manifest, out=out, key=signer, store=Store(store), sink=console.sink)
+        console.result(*report.built(built))
+
+
+@app.command()
+def inspect(bundle: BundlePath, json: JsonLines = False) -> None:
+    """Show what a bundle holds. Says nothing about its signature: see verify.
+
+    \b
+    Example:
+      sealift inspect shop-installer-1.0.bin --json | jq .packages
+    """
+    with command(json=json, quiet=True) as console:
+        console.result(*report.contents(open_bundle(bundle)))
+
+
+@app.command()
+def verify(
+    bundle: BundlePath,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--key", metavar="KEY.pub", help="A trusted public key; may be repeated.", show_default="the own key's .pub"
+        ),
+    ] = None,
+    json: JsonLines = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check a bundle's signature and every byte of it.
+
+    \b
+    Example:
+      sealift verify shop-installer-1.0.bin --key vendor.pub
+    """
+    with command(json=json, quiet=quiet) as console:
+        keyring = load_keyring(key or [public_path(default_key_path(os.environ))])
+        verified = open_bundle(bundle).verify(keyring)
+        with stage(console.sink, "check", f"read {bundle.name}", total=bundle.stat().st_size):
+            damages = verified.check(console.sink, stage="check")
+            if damages:
+                raise IntegrityError(
+                    "bundle-damaged",
+                    f"{bundle.name} is damaged",
+                    details="\n".join(
+                        f"{item.component}: {item.path} (byte {item.offset}): {item.why}" for item in damages
+                    ),
+                    remedy="copy or download it again",
+                )
+        console.result(*report.verified(verified))
+
+
+@app.command()
+def keygen(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The private key to make, such as release.pem.")],
+    comment: Annotated[str, typer.Option(help="A word about the key for people who see its public half.")] = "",
+    json: JsonLines = False,
+) -> None:
+    """Make an Ed25519 key pair: PATH (readable by you only) and its .pub. Nothing is ever overwritten.
+
+    \b
+    Example:
+      sealift keygen ~/.config/sealift/release.pem --comment "Shop releases"
+    """
+    with command(json=json, quiet=True) as console:
+        public = create_keypair(path, comment or f"{Path.home().name}@{socket.gethostname()}")
+        console.result(*report.made_key(path, public_path(path), public))
+
+
+def main() -> None:
+    """The entry point."""
+    app(prog_name="sealift")
+
+
+if __name__ == "__main__":
+    main()

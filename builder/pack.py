@@ -1,0 +1,107 @@
+"""Release tree → bundle file, and the check that the file is what was meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.freeze import unpacked_size
+from builder.stage import Staged
+from payload.archive import VerifiedBundle, open_bundle
+from payload.digest import hex_of
+from payload.errors import IntegrityError
+from payload.events import Advanced, Sink, stage
+from payload.model import Lock, Manifest, Section
+from payload.trust import Keyring, PrivateKey, PublicKey
+from payload.writer import BundleWriter
+from templates.contexts import StubContext
+from templates.render import render
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that goes into a bundle."""
+
+    tree: tuple[Staged, ...]
+    runtime: Path
+    manifest: Manifest
+    lock: Lock
+    created: int
+
+
+def pack(path: Path, content: Content, *, key: PrivateKey, file_name: str, sink: Sink) -> None:
+    """Write and sign the bundle at `path`; `file_name` is the name that it will have. Left early, nothing stays.
+
+    Raises:
+        OSError: the disk is full, …
+    """
+    runtime, tree = content.runtime, content.tree
+    unpacked = unpacked_size(runtime)
+
+    def stub(section: Section) -> bytes:
+        return _stub(content.manifest, section, file_name, unpacked)
+
+    total = runtime.stat().st_size + sum(_size(staged) for staged in tree)
+    with (
+        stage(sink, "pack", f"pack {len(tree)} files", total=total),
+        BundleWriter(path, stub=stub, runtime=runtime) as writer,
+    ):
+        sink.emit(Advanced("pack", runtime.stat().st_size))
+        for staged in tree:
+            writer.add(staged.source, path=staged.path, component=staged.component, mode=staged.mode)
+            sink.emit(Advanced("pack", _size(staged)))
+        writer.finish(
+            manifest=content.manifest, lock=content.lock, created=content.created, keys=(key.public,), sign=key.sign
+        )
+
+
+def check(path: Path, content: Content, *, key: PublicKey, sink: Sink) -> VerifiedBundle:
+    """Read the bundle back as a host will: signature, every member, every file of the tree, every locked artifact.
+
+    Raises:
+        TrustError, IntegrityError: it is not what was meant.
+    """
+    with stage(sink, "check", "read the result back", total=path.stat().st_size):
+        bundle = open_bundle(path).verify(Keyring((key,)))
+        damages = bundle.check(sink, stage="check")
+        if damages:
+            lines = "\n".join(f"{damage.component}: {damage.path}: {damage.why}" for damage in damages)
+            raise IntegrityError("bundle-damaged", "the bundle came out damaged; its disk is not sound", details=lines)
+        _compare(bundle, content)
+    return bundle
+
+
+def _compare(bundle: VerifiedBundle, content: Content) -> None:
+    lock, index = content.lock, bundle.index
+    embedded = {image.name for image in content.manifest.images if image.embed}
+    images = (image for image in lock.images if image.name in embedded)
+    wanted = {rpm.digest for rpm in lock.rpms} | {wheel.digest for wheel in (*lock.wheels, lock.pip)}
+    wanted |= {image.digest for image in images}
+    missing = wanted - {blob.digest for blob in index.blobs}
+    if missing or {entry.path for entry in index.entries} != {staged.path for staged in content.tree}:
+        raise IntegrityError(
+            "bundle-incomplete",
+            "the bundle is not what its lock says: a file changed while it was packed",
+            details="\n".join(sorted(missing)),
+            remedy="build again when nothing writes to the sources and the store",
+        )
+
+
+def _size(staged: Staged) -> int:
+    return len(staged.source) if isinstance(staged.source, bytes) else staged.source.stat().st_size
+
+
+def _stub(manifest: Manifest, runtime: Section, file_name: str, unpacked: int) -> bytes:
+    product = manifest.product
+    context = StubContext(
+        product=product.name,
+        title=product.title,
+        version=str(product.version),
+        file_name=file_name,
+        arch=manifest.targets[0].arch,
+        runtime_offset=runtime.offset,
+        runtime_size=runtime.size,
+        runtime_sha256=hex_of(runtime.digest),
+        unpacked_kb=-(-unpacked // 1024),
+    )
+    return render("stub/header.sh.j2", context).encode()

@@ -1,0 +1,125 @@
+"""The two jobs, as prose."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.fetch import fetch
+from builder.freeze import freeze
+from builder.lockfile import lock_path, read_lock, write_lock
+from builder.manifest import LoadedManifest, load_manifest
+from builder.pack import Content, check, pack
+from builder.resolve import resolve
+from builder.stage import stage_release
+from payload.digest import Digest
+from payload.effects import fsync_dir
+from payload.errors import InputError
+from payload.events import Sink, stage
+from payload.model import Index, Lock
+from payload.store import Store
+from payload.trust import PrivateKey, PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A written lock."""
+
+    path: Path
+    lock: Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A finished bundle."""
+
+    path: Path
+    index: Index
+    digest: Digest
+    signed_by: PublicKey
+
+
+def lock(manifest: Path, *, store: Store, sink: Sink) -> Locked:
+    """Resolve the manifest and write its lock beside it. An error leaves the old lock.
+
+    Raises:
+        InputError, ResolveError, TrustError, IntegrityError: see `load_manifest` and `resolve`.
+    """
+    loaded = load_manifest(manifest)
+    made = resolve(loaded, store, sink)
+    path = lock_path(loaded.path)
+    write_lock(path, made)
+    return Locked(path, made)
+
+
+def build(manifest: Path, *, out: Path | None, key: PrivateKey, store: Store, sink: Sink) -> Built:
+    """Build the bundle of a locked manifest, at `out` or at `dist/NAME-installer-VERSION.bin`.
+
+    The file gets its name only after it was read back and found to be what was meant.
+
+    Raises:
+        InputError, ResolveError, TrustError, IntegrityError: the message says what; no file was made or changed.
+    """
+    loaded = load_manifest(manifest)
+    locked = read_lock(loaded)
+    created = release_time(loaded)
+    fetch(loaded, locked, store, sink)
+    runtime = freeze(store, sink)
+
+    target = (out or default_output(loaded)).absolute()
+    with _unnamed(target) as file, _scratch(store) as scratch:
+        with stage(sink, "stage", "lay out the release"):
+            tree = stage_release(loaded, locked, store, created=created, scratch=scratch)
+        content = Content(tree, runtime, loaded.manifest, locked, created)
+        pack(file, content, key=key, file_name=target.name, sink=sink)
+        bundle = check(file, content, key=key.public, sink=sink)
+        file.rename(target)
+        fsync_dir(target.parent)
+    return Built(target, bundle.index, bundle.digest, bundle.signed_by)
+
+
+def default_output(loaded: LoadedManifest) -> Path:
+    """`dist/NAME-installer-VERSION.bin` in the current folder."""
+    product = loaded.manifest.product
+    return Path("dist", f"{product.name}-installer-{product.version}.bin")
+
+
+def release_time(loaded: LoadedManifest) -> int:
+    """When the release was made: $SOURCE_DATE_EPOCH, or the manifest's time. An input, so that builds can be repeated.
+
+    Raises:
+        InputError: $SOURCE_DATE_EPOCH is no number of seconds.
+    """
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given is None:
+        return int(loaded.path.stat().st_mtime)
+    if not given.isdecimal():
+        raise InputError(
+            "epoch-invalid",
+            f"SOURCE_DATE_EPOCH is {given!r}",
+            remedy="give whole seconds since 1970, such as the output of: git log -1 --format=%ct",
+        )
+    return int(given)
+
+
+@contextmanager
+def _scratch(store: Store) -> Iterator[Path]:
+    """A folder on the store's file system, so that files can be linked from it."""
+    store.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".stage-", dir=store.root) as name:
+        yield Path(name)
+
+
+@contextmanager
+def _unnamed(target: Path) -> Iterator[Path]:
+    """Where the bundle is written before it is checked: beside its name. Gone afterwards unless renamed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    file = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,97 @@
+"""What commands say at their end: values for machines and text for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builder.pipeline import Built
+from payload.archive import UnverifiedBundle, VerifiedBundle
+from payload.model import Index, Lock
+from payload.trust import PublicKey
+
+Report = tuple[dict[str, object], str]
+
+
+def locked(path: Path, lock: Lock) -> Report:
+    """A lock that was written."""
+    counts = {"packages": len(lock.rpms), "wheels": len(lock.wheels), "images": len(lock.images)}
+    text = ", ".join(f"{count} {what}" for what, count in counts.items())
+    return {"lock": str(path), **counts}, f"locked {text} in {path}"
+
+
+def built(bundle: Built) -> Report:
+    """A bundle that was built."""
+    size = bundle.path.stat().st_size
+    values: dict[str, object] = {
+        "bundle": str(bundle.path),
+        "size": size,
+        "digest": bundle.digest,
+        "signed-by": bundle.signed_by.fingerprint,
+    }
+    return values, f"{bundle.path}\n{_mebibytes(size)}, signed by {bundle.signed_by.fingerprint}"
+
+
+def verified(bundle: VerifiedBundle) -> Report:
+    """A bundle that is whole and signed by a trusted key."""
+    product = bundle.index.manifest.product
+    by = bundle.signed_by
+    values: dict[str, object] = {
+        "product": product.name,
+        "version": str(product.version),
+        "digest": bundle.digest,
+        "signed-by": by.fingerprint,
+    }
+    whose = f"{by.fingerprint} {by.comment}".strip()
+    return values, f"{product.title} {product.version}: whole, signed by {whose}"
+
+
+def made_key(private: Path, public: Path, key: PublicKey) -> Report:
+    """A key pair that was made."""
+    values: dict[str, object] = {"private": str(private), "public": str(public), "fingerprint": key.fingerprint}
+    return values, f"{private}: keep it secret and backed up\n{public}: give it to those who install\n{key.fingerprint}"
+
+
+def contents(bundle: UnverifiedBundle) -> Report:
+    """What a bundle claims to hold."""
+    index = bundle.claimed
+    sizes = _sizes(index)
+    values: dict[str, object] = {
+        "verified": False,
+        "signed-by": list(bundle.signers()),
+        "created": index.created,
+        "product": index.manifest.product.model_dump(mode="json"),
+        "components": sizes,
+        "packages": [rpm.nevra for rpm in index.lock.rpms],
+        "wheels": [f"{wheel.environment}/{wheel.filename}" for wheel in index.lock.wheels],
+        "images": [image.model_dump(mode="json") for image in index.lock.images],
+        "runtime": index.runtime.size,
+    }
+    return values, "\n".join(_lines(index, sizes, bundle.signers()))
+
+
+def _lines(index: Index, sizes: dict[str, int], signers: tuple[str, ...]) -> list[str]:
+    product, embedded = index.manifest.product, {image.name for image in index.manifest.images if image.embed}
+    images = (f"{image.name} {'' if image.name in embedded else '(not embedded) '}" for image in index.lock.images)
+    return [
+        f"{product.title} ({product.name}) {product.version}",
+        f"upgrades from  {product.upgrades_from or 'nothing'}",
+        f"signed by      {', '.join(signers)} (not checked here: sealift verify)",
+        f"packages       {len(index.lock.rpms)}",
+        f"wheels         {len(index.lock.wheels)}",
+        f"images         {', '.join(image.strip() for image in images) or 'none'}",
+        f"runtime        {_mebibytes(index.runtime.size)}",
+        "components",
+        *(f"  {name:<20} {_mebibytes(size):>12}" for name, size in sorted(sizes.items())),
+    ]
+
+
+def _sizes(index: Index) -> dict[str, int]:
+    stored = {blob.digest: blob.stored_size for blob in index.blobs}
+    sizes: dict[str, int] = {}
+    for entry in index.entries:
+        sizes[entry.component] = sizes.get(entry.component, 0) + stored[entry.blob]
+    return sizes
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MB"

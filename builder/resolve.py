@@ -1,0 +1,52 @@
+"""Manifest → lock: the exact artifacts."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from builder.manifest import LoadedManifest
+from builder.sources.image import lock_image
+from builder.sources.rpm import lock_rpms
+from builder.sources.wheel import environments, lock_wheels
+from builder.targets import python_of
+from payload.events import Sink, stage
+from payload.model import Lock, LockedImage, LockedWheel
+from payload.store import Store
+
+_AT_ONCE = 4
+"""pip spends most of its time on the index's answers."""
+
+
+def resolve(loaded: LoadedManifest, store: Store, sink: Sink) -> Lock:
+    """Resolve everything that the manifest wants. The same manifest and upstreams give the same lock.
+
+    Raises:
+        ResolveError: something cannot be resolved, found or built.
+        TrustError: an upstream is not signed as the manifest says.
+        InputError: an image is not what the manifest claims.
+    """
+    images = _images(loaded, sink)
+    rpms = lock_rpms(loaded.manifest, folder=loaded.folder, store=store, sink=sink)
+    wheels, pip = _wheels(loaded, store, sink)
+    return Lock(manifest=loaded.digest, rpms=rpms, wheels=wheels, pip=pip, images=images)
+
+
+def _wheels(loaded: LoadedManifest, store: Store, sink: Sink) -> tuple[tuple[LockedWheel, ...], LockedWheel]:
+    wanted = environments(loaded.manifest)
+    python = python_of(loaded.manifest)
+    one = partial(lock_wheels, folder=loaded.folder, python=python, store=store)
+    with (
+        stage(sink, "wheels", f"resolve the wheels of {len(wanted) - 1} environments for Python {python}"),
+        ThreadPoolExecutor(_AT_ONCE) as pool,
+    ):
+        *found, (pip,) = pool.map(one, wanted)
+    return tuple(wheel for wheels in found for wheel in wheels), pip
+
+
+def _images(loaded: LoadedManifest, sink: Sink) -> tuple[LockedImage, ...]:
+    images = loaded.manifest.images
+    if not images:
+        return ()
+    with stage(sink, "images", f"look at {len(images)} images"):
+        return tuple(lock_image(image, loaded.folder) for image in images)

@@ -1,0 +1,103 @@
+"""The release key: where it is, reading it, making it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from payload.effects import fsync_dir
+from payload.errors import InputError, UsageError
+from payload.trust import Keyring, PrivateKey, PublicKey
+
+
+def default_key_path(environment: Mapping[str, str]) -> Path:
+    """`$SEALIFT_KEY`, or `sealift/release.pem` in the user's configuration folder."""
+    if given := environment.get("SEALIFT_KEY"):
+        return Path(given)
+    configuration = environment.get("XDG_CONFIG_HOME")
+    return (Path(configuration) if configuration else Path.home() / ".config") / "sealift" / "release.pem"
+
+
+def public_path(private: Path) -> Path:
+    """Where the public half of the key at that path is."""
+    return private.with_suffix(".pub")
+
+
+def load_private_key(path: Path) -> PrivateKey:
+    """Read a private key.
+
+    Raises:
+        UsageError: there is none.
+        InputError: it is something else.
+    """
+    try:
+        return PrivateKey.from_pem(path.read_bytes(), where=str(path))
+    except OSError as error:
+        raise UsageError(
+            "key-missing",
+            f"there is no key to sign with: {path}: {error.strerror}",
+            details="A bundle without a signature cannot be made: no host would install it.",
+            remedy=f"run: sealift keygen {path}    or name another key by --key or SEALIFT_KEY",
+        ) from error
+
+
+def load_keyring(paths: list[Path]) -> Keyring:
+    """Read public keys.
+
+    Raises:
+        UsageError: one is missing.
+        InputError: one is something else.
+    """
+    return Keyring(tuple(_public_key(path) for path in paths))
+
+
+def _public_key(path: Path) -> PublicKey:
+    try:
+        return PublicKey.from_text(path.read_text(encoding="utf-8"), where=str(path))
+    except UnicodeDecodeError as error:
+        raise InputError("key-invalid", f"{path} is not a Sealift public key") from error
+    except OSError as error:
+        raise UsageError(
+            "key-missing",
+            f"there is no public key {path}: {error.strerror}",
+            remedy="name the vendor's .pub file by --key",
+        ) from error
+
+
+def create_keypair(path: Path, comment: str) -> PublicKey:
+    """Make a key pair: `path` (PEM, 0600) and its `.pub`. An existing file is never replaced.
+
+    Raises:
+        UsageError: one of the files exists already.
+        InputError: they cannot be written.
+    """
+    key = PrivateKey.generate(comment)
+    public = public_path(path)
+    if public == path:
+        raise UsageError("key-name", f"{path} is the name of a public key", remedy="give a name that ends in .pem")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if public.exists():
+            raise FileExistsError(errno.EEXIST, "exists", str(public))
+        for target, content, mode in ((path, key.to_pem(), 0o600), (public, key.public.to_text().encode(), 0o644)):
+            _write_new(target, content, mode)
+    except FileExistsError as error:
+        raise UsageError(
+            "key-exists",
+            f"{error.filename} exists already; a key is never replaced",
+            remedy="give another path, or keep using this key",
+        ) from error
+    except OSError as error:
+        raise InputError("key-unwritable", f"cannot write {path}: {error.strerror}") from error
+    return key.public
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    with os.fdopen(fd, "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(fd)
+    fsync_dir(path.parent)

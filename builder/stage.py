@@ -1,0 +1,126 @@
+"""Store → release tree: which file goes where, for which component."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from builder.checks import unit_name
+from builder.lockfile import lock_text
+from builder.manifest import LoadedManifest
+from builder.sources.wheel import requirement_lines
+from payload.model import Image, Lock, LockedImage, LockedRpm, LockedWheel
+from payload.store import Store
+from repos import createrepo
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A file of the release tree: a file on this machine, or the bytes themselves."""
+
+    source: Path | bytes
+    path: str
+    component: str
+    mode: int = 0o644
+
+
+def stage_release(
+    loaded: LoadedManifest, lock: Lock, store: Store, *, created: int, scratch: Path
+) -> tuple[Staged, ...]:
+    """The release tree, sorted by path. `scratch` is an empty folder on which nothing depends after packing.
+
+    Everything that `lock` names must be in `store`. The metadata of the repository has `created` as its revision.
+    """
+    tree = [
+        *_wheels(lock, store),
+        *_repository(lock.rpms, store, created, scratch),
+        *_keys(loaded),
+        *_images(loaded, lock, store),
+        *_templates(loaded),
+        Staged(lock_text(lock).encode(), "lock.json", "lock"),
+    ]
+    return tuple(sorted(tree, key=lambda staged: staged.path))
+
+
+def _wheels(lock: Lock, store: Store) -> Iterator[Staged]:
+    yield Staged(store.path(lock.pip.digest), f"tools/{lock.pip.filename}", "tools")
+    for environment in sorted({wheel.environment for wheel in lock.wheels}):
+        wheels = [wheel for wheel in lock.wheels if wheel.environment == environment]
+        agent = environment != "server"
+        yield from _environment(environment, environment if agent else f"wheels/{environment}", wheels, store)
+        if agent:
+            # An agent's folder is copied to other hosts: it brings its own pip.
+            yield Staged(store.path(lock.pip.digest), f"{environment}/{lock.pip.filename}", environment)
+
+
+def _environment(component: str, folder: str, wheels: Sequence[LockedWheel], store: Store) -> Iterator[Staged]:
+    for wheel in wheels:
+        yield Staged(store.path(wheel.digest), f"{folder}/{wheel.filename}", component)
+    yield Staged("".join(requirement_lines(wheels)).encode(), f"{folder}/requirements.txt", component)
+
+
+def _repository(rpms: Sequence[LockedRpm], store: Store, created: int, scratch: Path) -> Iterator[Staged]:
+    if not rpms:
+        return
+    packages = scratch / "repository" / "Packages"
+    packages.mkdir(parents=True)
+    for rpm in rpms:
+        _link(store.path(rpm.digest), packages / rpm.filename)
+        yield Staged(store.path(rpm.digest), f"repository/Packages/{rpm.filename}", "repository")
+    createrepo.create(packages.parent, created)
+    for path in sorted((packages.parent / "repodata").iterdir()):
+        yield Staged(path, f"repository/repodata/{path.name}", "repository")
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:  # two packages of one file name: the lock should not have both
+        raise
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+def _keys(loaded: LoadedManifest) -> Iterator[Staged]:
+    for upstream in loaded.manifest.repository.upstreams:
+        for number, name in enumerate(upstream.gpg_keys):
+            yield Staged(loaded.folder / name, f"keys/{upstream.id}-{number}.asc", "repository")
+
+
+def _images(loaded: LoadedManifest, lock: Lock, store: Store) -> Iterator[Staged]:
+    locked = {image.name: image for image in lock.images}
+    for image in loaded.manifest.images:
+        if image.embed:
+            source = loaded.folder / image.path if image.path else store.path(locked[image.name].digest)
+            yield Staged(source, _image_file(image), f"images/{image.name}")
+    rows = [_image_row(image, locked[image.name]) for image in loaded.manifest.images]
+    yield Staged((json.dumps(rows, indent=2) + "\n").encode(), "images/images.json", "images")
+
+
+def _image_file(image: Image) -> str:
+    return f"images/{image.name}.qcow2"
+
+
+def _image_row(image: Image, locked: LockedImage) -> dict[str, object]:
+    return {
+        "name": image.name,
+        "file": _image_file(image) if image.embed else None,
+        "url": image.url,
+        "digest": locked.digest,
+        "size": locked.size,
+        "virtual-size": locked.virtual_size,
+        "embedded": image.embed,
+    }
+
+
+def _templates(loaded: LoadedManifest) -> Iterator[Staged]:
+    server = loaded.manifest.server
+    for name in server.units:
+        yield Staged(loaded.folder / name, f"templates/units/{unit_name(name)}.j2", "templates")
+    for name in sorted({config.template for config in server.config}):
+        file = PurePosixPath(name).name.removesuffix(".j2")
+        yield Staged(loaded.folder / name, f"templates/config/{file}.j2", "templates")
