@@ -131,25 +131,34 @@ def _migrated(config: Config) -> Database:
 
 
 async def _serve(config: Config) -> None:
+    # Listen first: a second server must fail here, before it registers itself over the first.
+    listener = _listen(config)
     server = uvicorn.Server(
         uvicorn.Config(
             make_app(Node(config)),
-            host=config.listen_address,
-            port=config.listen_port,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=5,
         )
     )
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.02)
     if server.started:
         _notify("READY=1")
     await serving
     if not server.started:
-        raise Failure(EXIT_FAILED, f"could not listen on {config.listen_address}:{config.listen_port}")
+        raise Failure(EXIT_FAILED, "the server could not start; its log says why")
+
+
+def _listen(config: Config) -> socket.socket:
+    address = (config.listen_address, config.listen_port)
+    family = socket.AF_INET6 if ":" in config.listen_address else socket.AF_INET
+    try:
+        return socket.create_server(address, family=family, backlog=1024)
+    except OSError as error:
+        raise Failure(EXIT_FAILED, f"cannot listen on {address[0]} port {address[1]}: {error.strerror}") from error
 
 
 def _notify(state: str) -> None:

@@ -1,0 +1,150 @@
+"""A real server process on a free port for the whole session, and the folders it needs."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[3]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+PASSWORD = "correct horse 'battery\""
+START_SECONDS = 20
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@dataclass
+class Install:
+    """One install of the server in a scratch folder; `root` is the folder that holds the package management."""
+
+    home: Path
+    root: Path = ROOT
+
+    def __post_init__(self) -> None:
+        self.port = free_port()
+        self.data = self.home / "data"
+        self.config = self.home / "server.toml"
+        (self.data / "keys").mkdir(parents=True, exist_ok=True)
+        (self.home / "agents").mkdir(exist_ok=True)
+        self.config.write_text(
+            f'data_dir = "{self.data}"\nagents_dir = "{self.home / "agents"}"\nlisten_port = {self.port}\n'
+        )
+
+    @property
+    def database(self) -> Path:
+        return self.data / "sealift.db"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.root), "HOME": str(self.home)}
+
+    def sql(self, statement: str, *values: object) -> list[Any]:
+        """Look into, or change, the database behind the server's back."""
+        with closing(sqlite3.connect(self.database, timeout=10)) as database, database:
+            return database.execute(statement, values).fetchall()
+
+    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-P", "-m", "management.server", "--config", str(self.config), *words]
+        return subprocess.run(
+            argv, input=stdin, capture_output=True, text=True, env=self.environment(), check=False, cwd="/"
+        )
+
+    def shell(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-P", "-m", "management.cli", "-p", str(self.port), *words]
+        return subprocess.run(
+            argv, input=stdin, capture_output=True, text=True, env=self.environment(), check=False, cwd="/"
+        )
+
+    def prepare(self) -> "Install":
+        for done in (self.run("migrate"), self.run("set-admin-password", stdin=PASSWORD + "\n")):
+            assert done.returncode == 0, done.stderr
+        return self
+
+    def serve(self) -> Iterator["Install"]:
+        argv = [sys.executable, "-P", "-m", "management.server", "--config", str(self.config), "serve"]
+        with (
+            (self.home / "log").open("w") as log,
+            subprocess.Popen(argv, stderr=log, env=self.environment(), cwd="/") as server,
+        ):
+            try:
+                self._wait(server)
+                yield self
+            finally:
+                server.terminate()
+                # uvicorn stops in order and then ends by the signal that asked for it.
+                assert server.wait(20) in (0, -signal.SIGTERM), (self.home / "log").read_text()
+
+    def _wait(self, server: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert server.poll() is None, (self.home / "log").read_text()
+            try:
+                if httpx.get(f"{self.url}/healthz").status_code == 200:
+                    return
+            except httpx.ConnectError:
+                time.sleep(0.05)
+        raise AssertionError(f"not healthy after {START_SECONDS} s: {(self.home / 'log').read_text()}")
+
+    def post(self, message: str, **fields: Any) -> dict[str, Any]:
+        """Send one call and return the answer with its envelope."""
+        response = httpx.post(f"{self.url}/zstack/api/", json={message: fields})
+        assert response.status_code == 200, response.text
+        state = response.json()
+        deadline = time.monotonic() + 30
+        while state["state"] != "Done" and time.monotonic() < deadline:
+            time.sleep(0.02)
+            state = httpx.get(f"{self.url}/zstack/api/result/{state['uuid']}").json()
+        answer: dict[str, Any] = json.loads(state["result"])
+        return answer
+
+    def log_in(self) -> dict[str, str]:
+        digest = hashlib.sha512(PASSWORD.encode()).hexdigest()
+        message = "org.zstack.header.identity.APILogInByAccountMsg"
+        (answer,) = self.post(message, accountName="admin", password=digest).values()
+        return {"uuid": answer["inventory"]["uuid"]}
+
+
+@pytest.fixture
+def make_install(tmp_path: Path) -> Callable[..., Install]:
+    """Make more installs in this test's scratch folder."""
+
+    def make(name: str = "install", root: Path = ROOT) -> Install:
+        home = tmp_path / name
+        home.mkdir()
+        return Install(home, root)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
+    """A migrated server with an admin password, serving. It has no agents to deploy."""
+    yield from Install(tmp_path_factory.mktemp("server")).prepare().serve()
+
+
+@pytest.fixture
+def session(server: Install) -> dict[str, str]:
+    return server.log_in()

@@ -1,0 +1,132 @@
+"""Every query operator against real rows in a real database, compared with what Python says."""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from management.server.apis.images import IMAGE, QueryImage
+from management.server.clock import to_wire
+from management.server.database import Database
+from management.server.errors import ApiError
+from management.server.messages import Caller
+from management.server.models.images import ImageVO
+from management.server.schema import migrate
+
+BEGIN = datetime(2026, 3, 1, 12, 0, 0)
+ROWS: list[dict[str, Any]] = [
+    {"name": "Alpha", "size": 10, "description": "first"},
+    {"name": "beta", "size": 20, "description": None},
+    {"name": "Gamma%", "size": 30, "description": "It's 100%"},
+    {"name": "delta_x", "size": None, "description": "first"},
+]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder: Path = tmp_path_factory.mktemp("query")
+    database = Database(folder / "x.db")
+    migrate(database)
+    with database.write() as session:
+        for number, row in enumerate(ROWS):
+            moment = BEGIN + timedelta(hours=number)
+            fixed = {"url": "u", "format": "qcow2", "mediaType": "m", "platform": "Linux", "state": "Enabled"}
+            session.add(
+                ImageVO(uuid=uuid.uuid4().hex, status="Ready", createDate=moment, lastOpDate=moment, **fixed, **row)
+            )
+    yield SimpleNamespace(database=database)
+    database.close()
+
+
+def names(node: Any, *conditions: tuple[str, str, Any], **options: Any) -> list[str]:
+    wire = [{"name": n, "op": o, "value": v} for n, o, v in conditions]
+    message = QueryImage.model_validate({"conditions": wire, **options})
+    return [row["name"] for row in message.handle(node, Caller())["inventories"]]
+
+
+PYTHON: list[tuple[tuple[str, str, Any], Callable[[dict[str, Any]], bool]]] = [
+    (("name", "=", "ALPHA"), lambda r: r["name"].lower() == "alpha"),
+    (("name", "!=", "alpha"), lambda r: r["name"].lower() != "alpha"),
+    (("name", "in", "alpha, BETA"), lambda r: r["name"].lower() in ("alpha", "beta")),
+    (("name", "not in", "alpha,beta"), lambda r: r["name"].lower() not in ("alpha", "beta")),
+    (("name", "like", "%a"), lambda r: r["name"].lower().endswith("a")),
+    (("name", "not like", "%a%"), lambda r: "a" not in r["name"].lower()),
+    (("name", "=", "' or 1=1 --"), lambda r: False),
+    (("size", "=", "20"), lambda r: r["size"] == 20),
+    (("size", ">", "10"), lambda r: r["size"] is not None and r["size"] > 10),
+    (("size", ">=", 20), lambda r: r["size"] is not None and r["size"] >= 20),
+    (("size", "<", "30"), lambda r: r["size"] is not None and r["size"] < 30),
+    (("size", "<=", "20"), lambda r: r["size"] is not None and r["size"] <= 20),
+    (("size", "in", "10,30"), lambda r: r["size"] in (10, 30)),
+    (("size", "is null", ""), lambda r: r["size"] is None),
+    (("size", "is not null", None), lambda r: r["size"] is not None),
+]
+
+
+@pytest.mark.parametrize(("condition", "expected"), PYTHON, ids=[" ".join(map(str, c)) for c, _ in PYTHON])
+def test_operators(node: Any, condition: tuple[str, str, Any], expected: Callable[..., bool]) -> None:
+    assert names(node, condition) == [row["name"] for row in ROWS if expected(row)]
+
+
+def test_conditions_are_anded(node: Any) -> None:
+    assert names(node, ("size", ">", "10"), ("name", "like", "b%")) == ["beta"]
+
+
+def test_dates_compare_as_printed(node: Any) -> None:
+    second = to_wire(BEGIN + timedelta(hours=1))
+    assert names(node, ("createDate", ">=", second)) == ["beta", "Gamma%", "delta_x"]
+
+
+def test_pages_and_order(node: Any) -> None:
+    assert names(node) == [row["name"] for row in ROWS]
+    assert names(node, start=1, limit=2) == ["beta", "Gamma%"]
+    assert names(node, limit=0) == []
+    assert names(node, ("size", "is not null", ""), sortBy="size", sortDirection="desc", limit=1) == ["Gamma%"]
+
+
+def test_fields_and_nulls(node: Any) -> None:
+    message = QueryImage.model_validate({"conditions": [], "fields": ["name", "size"]})
+    rows = message.handle(node, Caller())["inventories"]
+    assert rows[0] == {"name": "Alpha", "size": 10}
+    assert rows[3] == {"name": "delta_x"}
+
+
+def test_counts(node: Any) -> None:
+    count = QueryImage.model_validate({"conditions": [], "count": "true"}).handle(node, Caller())
+    assert count == {"total": 4}
+    both = QueryImage.model_validate({"conditions": [], "replyWithCount": True, "limit": 1})
+    answer = both.handle(node, Caller())
+    assert answer["total"] == 4
+    assert len(answer["inventories"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    [
+        (("colour", "=", "1"), "no such field"),
+        (("__class__", "=", "1"), "no such field"),
+        (("name", "~~", "1"), "unknown query operator"),
+        (("name", "=", None), "needs a value"),
+        (("size", "=", "many"), "type int"),
+        (("createDate", ">", "tomorrow"), "type datetime"),
+    ],
+)
+def test_wrong_conditions(node: Any, condition: tuple[str, str, Any], text: str) -> None:
+    with pytest.raises(ApiError, match=text) as caught:
+        names(node, condition)
+    assert caught.value.code == "SYS.1007"
+
+
+def test_wrong_fields_and_order(node: Any) -> None:
+    with pytest.raises(ApiError, match=r"SYS\.1007"):
+        QueryImage.model_validate({"conditions": [], "fields": ["nope"]}).handle(node, Caller())
+    with pytest.raises(ApiError, match=r"SYS\.1000"):
+        names(node, sortBy="nope")
+
+
+def test_inventory_names_real_columns() -> None:
+    assert all(IMAGE.kind(name) for name in IMAGE.fields)
