@@ -15,7 +15,7 @@ from builder.manifest import LoadedManifest
 from builder.sources.wheel import requirement_lines
 from payload.model import Image, Lock, LockedImage, LockedRpm, LockedWheel
 from payload.store import Store
-from repos import createrepo
+from repos.createrepo import create_repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _repository(rpms: Sequence[LockedRpm], store: Store, created: int, scratch: 
     for rpm in rpms:
         _link(store.path(rpm.digest), packages / rpm.filename)
         yield Staged(store.path(rpm.digest), f"repository/Packages/{rpm.filename}", "repository")
-    createrepo.create(packages.parent, created)
+    create_repository(packages.parent, revision=created)
     for path in sorted((packages.parent / "repodata").iterdir()):
         yield Staged(path, f"repository/repodata/{path.name}", "repository")
 
