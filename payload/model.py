@@ -64,6 +64,8 @@ RpmRequirement = Annotated[
 """An RPM capability, as in a spec file's Requires: `NAME` or `NAME >= EVR`."""
 FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[^\s]+$")]
+UpstreamUrl = Annotated[str, StringConstraints(pattern=r"^((https?|file)://|\.\.?/)[^\s]+$")]
+"""A URL, or the path (starting with ./ or ../) of a folder that has repodata/."""
 AnswerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
@@ -93,7 +95,7 @@ class Upstream(Document):
     """An rpm-md repository that packages come from at build time."""
 
     id: Name
-    url: Url
+    url: UpstreamUrl
     gpg_keys: tuple[str, ...] = Field(min_length=1)
     """Files with the keys that sign its packages and metadata."""
     signed_metadata: bool = True

@@ -29,7 +29,8 @@ def lock_rpms(manifest: Manifest, *, folder: Path, store: Store, sink: Sink) -> 
         return ()
     fetcher = Fetcher(store, sink)
     upstreams = [
-        load_metadata(upstream, _keys(upstream, folder), fetcher) for upstream in manifest.repository.upstreams
+        load_metadata(_located(upstream, folder), _keys(upstream, folder), fetcher)
+        for upstream in manifest.repository.upstreams
     ]
     with stage(sink, "closure", f"resolve {len(wanted)} packages"):
         targets = sorted({(target.baseline or "", target.arch) for target in manifest.targets})
@@ -75,7 +76,7 @@ def fetch_rpms(
         ResolveError, IntegrityError: one cannot be had as it was locked.
         TrustError: one is not signed by a key of its upstream.
     """
-    urls = {upstream.id: upstream.url for upstream in upstreams}
+    urls = {upstream.id: _located(upstream, folder).url for upstream in upstreams}
     downloads = [Download((join_url(urls[rpm.upstream], rpm.location),), rpm.digest, rpm.size) for rpm in rpms]
     Fetcher(store, sink).fetch(downloads, stage="rpms", text="fetch packages")
     for upstream in upstreams:
@@ -86,6 +87,13 @@ def fetch_rpms(
             with stage(sink, "signatures", f"check the signatures of {len(own)} packages of {upstream.id}"):
                 verify_packages([store.path(rpm.digest) for rpm in own], keys)
             mark_checked(store, inputs)
+
+
+def _located(upstream: Upstream, folder: Path) -> Upstream:
+    """`upstream` with a path made a URL."""
+    if not upstream.url.startswith("."):
+        return upstream
+    return upstream.model_copy(update={"url": (folder / upstream.url).resolve().as_uri()})
 
 
 def _keys(upstream: Upstream, folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ Usage:
     python -m tests.lab build                 make (or find) everything that is cached
     python -m tests.lab packages              the Debian packages that the lab and the tests need on this machine
     python -m tests.lab path NAME             print where NAME is: repository, key, baseline, agents, root, image
+    python -m tests.lab link FOLDER           links in FOLDER to repository, RPM-GPG-KEY-lab, baseline.txt, trial.qcow2
     python -m tests.lab shell [COMMAND...]    a fresh host, and a shell or a command in it
     python -m tests.lab clean                 end what killed runs left; remove the cache
 """
@@ -40,6 +41,18 @@ def build(cache: Cache) -> None:
         make(cache)
 
 
+LINKS = {"repository": "repository", "RPM-GPG-KEY-lab": "key", "baseline.txt": "baseline", "trial.qcow2": "image"}
+
+
+def link(cache: Cache, folder: Path) -> None:
+    """Make what manifests name by a path of the checkout: links that lead into the cache."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, what in LINKS.items():
+        target = folder / name
+        target.unlink(missing_ok=True)
+        target.symlink_to(PATHS[what](cache))
+
+
 def shell(cache: Cache, command: list[str]) -> int:
     """Boot a host, run a command (a login shell by default) on this terminal in it, throw the host away."""
     with lab.Lab.open(cache) as opened:
@@ -60,6 +73,7 @@ def main(arguments: list[str]) -> int:
     for name in ("build", "clean", "packages"):
         commands.add_parser(name)
     commands.add_parser("path").add_argument("name", choices=sorted(PATHS))
+    commands.add_parser("link").add_argument("folder", type=Path)
     commands.add_parser("shell").add_argument("argv", nargs=argparse.REMAINDER)
     chosen = parser.parse_args(arguments)
     cache = Cache()
@@ -69,6 +83,8 @@ def main(arguments: list[str]) -> int:
         print(" ".join(_PACKAGES.read_text().split()))
     elif chosen.command == "path":
         print(PATHS[chosen.name](cache))
+    elif chosen.command == "link":
+        link(cache, chosen.folder)
     elif chosen.command == "shell":
         return shell(cache, chosen.argv)
     else:
