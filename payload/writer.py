@@ -61,7 +61,10 @@ class BundleWriter:
         offset = aligned(self._end)
         self._out.seek(offset)
         blob = self._store(source, offset, compress=not path.endswith(_COMPRESSED))
-        if blob.digest not in self._blobs:
+        if blob.digest in self._blobs:
+            # Else its end would lie in the gap behind a shorter member that comes next.
+            self._out.truncate(self._end)
+        else:
             self._blobs[blob.digest] = blob
             self._end = offset + blob.stored_size
         self._entries.append(Entry(component=component, path=path, mode=mode, blob=blob.digest))
@@ -89,7 +92,6 @@ class BundleWriter:
         stored = encode_index(index)
         signatures = encode_signatures([sign(stored)])
         offset = aligned(self._end)
-        self._out.truncate(self._end)  # a duplicate's bytes may lie behind the last member
         self._out.truncate(offset)
         self._out.seek(offset)
         self._out.write(stored + signatures)

@@ -56,6 +56,12 @@ def test_same_calls_give_the_same_bytes(tmp_path: Path) -> None:
     assert one == two
 
 
+def test_a_long_file_given_twice_leaves_nothing_behind_a_short_one(tmp_path: Path) -> None:
+    long = bytes(range(1, 255)) * 100
+    files = {"tools/a.whl": long, "tools/b.whl": long, "tools/c.whl": b"short", "tools/d.whl": b"end"}
+    assert verified(build(tmp_path, KEY, files=files)).check(NullSink()) == ()
+
+
 def test_one_entry_can_be_read(bundle: Path) -> None:
     assert verified(bundle).read("repository/Packages/a.rpm") == FILES["repository/Packages/a.rpm"]
     with pytest.raises(UsageError, match="is not in"):
