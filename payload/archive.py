@@ -75,6 +75,11 @@ class UnverifiedBundle:
         """What the file says of itself: to show, never to act on."""
         return self._index
 
+    @property
+    def product(self) -> str:
+        """The product's name as the file claims it: says where to look for keys, and nothing else."""
+        return self._index.manifest.product.name
+
     def signers(self) -> tuple[str, ...]:
         """Fingerprints of the keys that claim to have signed."""
         return tuple(signature.key for signature in self._signatures)
