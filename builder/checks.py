@@ -76,7 +76,7 @@ def _duplicates(raw: dict[str, Any]) -> Iterator[Problem]:
     # In a bundle, the templates of configuration files share one folder.
     templates: dict[str, str] = {}
     for path, name in texts(raw, "server", "config", "*", "template"):
-        other = templates.setdefault(PurePosixPath(name).name, name)
+        other = templates.setdefault(PurePosixPath(name).name.removesuffix(".j2"), name)
         if other != name:
             yield Problem(path, f"two templates have the same file name: {other!r} and {name!r}")
 

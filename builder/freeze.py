@@ -38,6 +38,7 @@ _NEVER_USED = (
     *("multiprocessing", "_codecs_cn", "_codecs_hk", "_codecs_jp", "_codecs_kr", "_codecs_tw", "_codecs_iso2022"),
 )
 _HOOK = """\
+import os
 os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: the rich one needs what is left out
 """
 
@@ -48,7 +49,7 @@ def freeze(store: Store, sink: Sink) -> Path:
     Raises:
         ResolveError: PyInstaller or what it needs is missing, or the result does not start.
     """
-    inputs = _inputs()
+    inputs = runtime_inputs()
     made = recall(store, inputs)
     if made is None:
         with (
@@ -91,7 +92,7 @@ def unpacked_size(runtime: Path) -> int:
         return sum(-(-member.size // block) * block if member.isreg() else block for member in archive)
 
 
-def _inputs() -> bytes:
+def runtime_inputs() -> bytes:
     """All that the runtime is made from: our sources, the libraries, the interpreter, and how it is called."""
     libraries = sorted(f"{found.name}=={found.version}" for found in importlib.metadata.distributions())
     sources = (f"{path.relative_to(_ROOT)} {digest_file(path)}" for path in _sources())
