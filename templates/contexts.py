@@ -18,3 +18,11 @@ class StubContext:
     runtime_size: int
     runtime_sha256: str
     unpacked_kb: int
+
+
+@dataclass(frozen=True, slots=True)
+class CtlContext:
+    """`ctl/ctl.sh.j2`. `runtime` is quoted for the shell."""
+
+    product: str
+    runtime: str

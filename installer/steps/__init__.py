@@ -1,0 +1,69 @@
+"""All kinds of steps. Importing this package makes every kind known to the journal's reader."""
+
+from installer.steps.base import (
+    AnyStep,
+    Host,
+    Nothing,
+    Runner,
+    Step,
+    dump_step,
+    dump_undo,
+    load_step,
+    load_undo,
+    register,
+)
+from installer.steps.command import RunCommand
+from installer.steps.config import KeepConfig, WriteConfig
+from installer.steps.database import BackUpDatabase, RestoreDatabase
+from installer.steps.files import RemoveTrees, RestoreFiles, WriteFiles
+from installer.steps.folders import MakeFolders
+from installer.steps.health import AwaitHealth
+from installer.steps.images import RegisterImages
+from installer.steps.links import MakeLinks, Switch
+from installer.steps.packages import InstallPackages, RemovePackages
+from installer.steps.record import RecordState
+from installer.steps.secrets import WriteSecrets
+from installer.steps.service import StartUnits, StopUnits
+from installer.steps.sshkey import MakeSshKey, RevokeSshKey
+from installer.steps.stage import StageRelease
+from installer.steps.units import InstallUnits
+from installer.steps.user import MakeUser
+from installer.steps.venv import MakeVenv
+
+__all__ = [
+    "AnyStep",
+    "AwaitHealth",
+    "BackUpDatabase",
+    "Host",
+    "InstallPackages",
+    "InstallUnits",
+    "KeepConfig",
+    "MakeFolders",
+    "MakeLinks",
+    "MakeSshKey",
+    "MakeUser",
+    "MakeVenv",
+    "Nothing",
+    "RecordState",
+    "RegisterImages",
+    "RemovePackages",
+    "RemoveTrees",
+    "RestoreDatabase",
+    "RestoreFiles",
+    "RevokeSshKey",
+    "RunCommand",
+    "Runner",
+    "StageRelease",
+    "StartUnits",
+    "Step",
+    "StopUnits",
+    "Switch",
+    "WriteConfig",
+    "WriteFiles",
+    "WriteSecrets",
+    "dump_step",
+    "dump_undo",
+    "load_step",
+    "load_undo",
+    "register",
+]

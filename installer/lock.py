@@ -1,0 +1,60 @@
+"""One run at a time per product: a lock that dies with its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from installer.layout import Layout
+from payload.errors import BusyError, TrustError
+
+
+def check_private(folder: Path) -> None:
+    """Refuse a state folder that somebody else could have written: its parent belongs to the product's user.
+
+    Raises:
+        TrustError: it is a link, or another user owns or can write it.
+    """
+    try:
+        info = folder.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:
+        raise TrustError(
+            "state-not-private",
+            f"{folder} is not a folder that only root can write",
+            details=f"owner {info.st_uid}, mode {stat.S_IMODE(info.st_mode):04o}",
+            remedy="find out who changed it; what lies in it cannot be trusted",
+        )
+
+
+@contextmanager
+def exclusive(layout: Layout) -> Iterator[None]:
+    """Hold the product's lock; its folder is made when it is not there.
+
+    Raises:
+        BusyError: another process holds it; names that process.
+    """
+    layout.data_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+    layout.state_dir.mkdir(mode=0o700, exist_ok=True)
+    check_private(layout.state_dir)
+    fd = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            raise BusyError(
+                "busy",
+                f"another run for {layout.product} is at work (process {holder})",
+                remedy=f"wait for it to end, or look at it with: ps -fp {holder}",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)

@@ -1,0 +1,194 @@
+"""What a release brings, rendered for this host: the planner's view of a bundle, or of a release that lies here."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from installer.layout import Layout
+from installer.state import AnswerValue
+from installer.steps.config import RenderedConfig
+from installer.steps.images import RegisteredImage
+from installer.steps.stage import INDEX_NAME
+from installer.steps.units import Unit
+from payload.digest import Digest
+from payload.errors import IntegrityError
+from payload.model import Index, Manifest
+from payload.version import Version
+from templates.contexts import CtlContext
+from templates.render import ProductContext, render, render_text
+
+
+@dataclass(frozen=True, slots=True)
+class SetupCommand:
+    """A rendered set-up command."""
+
+    argv: tuple[str, ...]
+    stdin: str | None
+    on_install_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A release, ready to be planned with."""
+
+    manifest: Manifest
+    bundle: Digest
+    release: Path
+    units: tuple[Unit, ...]
+    config: tuple[RenderedConfig, ...]
+    migrate: tuple[str, ...] | None
+    setup: tuple[SetupCommand, ...]
+    health_url: str | None
+    images: tuple[RegisteredImage, ...]
+    pip: str
+    ctl: str
+    keys: tuple[str, ...]
+    content_size: int
+    """Bytes of all files of the release."""
+    runtime_size: int
+    wheels_size: int
+    packages_size: int
+    image_size: int
+
+    @property
+    def version(self) -> Version:
+        """The release's version."""
+        return self.manifest.product.version
+
+    @property
+    def startable(self) -> tuple[str, ...]:
+        """Units that are enabled and started."""
+        return tuple(unit.name for unit in self.units if unit.startable)
+
+    @property
+    def has_packages(self) -> bool:
+        """The product wants packages of the host."""
+        return bool(self.manifest.repository.packages)
+
+
+def make_offer(
+    index: Index, bundle: Digest, read: Callable[[str], bytes], layout: Layout, answers: Mapping[str, AnswerValue]
+) -> Offer:
+    """Render everything that `index` brings; `read` gives the content of one of its entries.
+
+    Raises:
+        InputError: a template cannot be rendered.
+    """
+    manifest = index.manifest
+    release = layout.release(manifest.product.version)
+    context = _context(manifest, layout, answers)
+
+    def line(text: str, what: str) -> str:
+        return render_text(text, context, where=what)
+
+    def file(path: str) -> str:
+        return render_text(read(path).decode(), context, where=path)
+
+    server, config_dir = manifest.server, layout.config_dir
+    return Offer(
+        manifest=manifest,
+        bundle=bundle,
+        release=release,
+        units=tuple(Unit(unit_name(unit), file(template_entry("units", unit))) for unit in server.units),
+        config=tuple(
+            RenderedConfig(config_dir / item.path, file(template_entry("config", item.template)), int(item.mode, 8))
+            for item in server.config
+        ),
+        migrate=None if server.migrate is None else _command(server.migrate, line, context.venv),
+        setup=tuple(
+            SetupCommand(_command(item.command, line, context.venv), item.stdin, item.when == "install")
+            for item in server.setup
+        ),
+        health_url=None if server.health is None else line(server.health.url, "server.health.url"),
+        images=_images(index, release),
+        pip=f"tools/{index.lock.pip.filename}",
+        ctl=render(
+            "ctl/ctl.sh.j2",
+            CtlContext(manifest.product.name, shlex.quote(str(layout.current / "runtime/sealift-runtime"))),
+        ),
+        keys=index.keys,
+        content_size=_size(index, ""),
+        runtime_size=3 * index.runtime.size,  # it is stored compressed
+        wheels_size=_size(index, "server"),
+        packages_size=_size(index, "repository"),
+        image_size=_size(index, "images/"),
+    )
+
+
+def installed_offer(layout: Layout, version: object, bundle: Digest, answers: Mapping[str, AnswerValue]) -> Offer:
+    """The offer of a release that lies on this host.
+
+    Raises:
+        IntegrityError: its folder is gone or damaged.
+    """
+    release = layout.release(version)
+    try:
+        index = Index.model_validate_json((release / INDEX_NAME).read_bytes())
+        return make_offer(index, bundle, lambda path: (release / path).read_bytes(), layout, answers)
+    except (OSError, ValidationError) as error:
+        raise IntegrityError(
+            "release-damaged",
+            f"the release {version} in {release} is damaged",
+            details=str(error),
+            remedy="install its bundle again: bash BUNDLE -o puts back what is damaged",
+        ) from error
+
+
+def unit_name(unit: str) -> str:
+    """The name of a unit file on the host."""
+    return PurePosixPath(unit).name.removesuffix(".j2")
+
+
+def template_entry(folder: str, path: str) -> str:
+    """Where the bundle has a template of the manifest."""
+    return f"templates/{folder}/{PurePosixPath(path).name.removesuffix('.j2')}.j2"
+
+
+def _context(manifest: Manifest, layout: Layout, answers: Mapping[str, AnswerValue]) -> ProductContext:
+    product = manifest.product
+    release = layout.release(product.version)
+    return ProductContext(
+        product=product.name,
+        version=str(product.version),
+        title=product.title,
+        prefix=layout.prefix,
+        current=layout.current,
+        release=release,
+        venv=release / "venv",
+        config_dir=layout.config_dir,
+        data_dir=layout.data_dir,
+        log_dir=layout.log_dir,
+        user=manifest.user,
+        answers=answers,
+    )
+
+
+def _command(words: tuple[str, ...], line: Callable[[str, str], str], venv: Path) -> tuple[str, ...]:
+    """The first word is a program of the environment unless it is a path."""
+    program, *others = (line(word, " ".join(words)) for word in words)
+    return (program if "/" in program else str(venv / "bin" / program), *others)
+
+
+def _images(index: Index, release: Path) -> tuple[RegisteredImage, ...]:
+    locked = {image.name: image for image in index.lock.images}
+    return tuple(
+        RegisteredImage(
+            image.name,
+            locked[image.name].digest,
+            locked[image.name].size,
+            locked[image.name].virtual_size,
+            image.url,
+            release / f"images/{image.name}.qcow2" if image.embed else None,
+        )
+        for image in index.manifest.images
+    )
+
+
+def _size(index: Index, component: str) -> int:
+    sizes = {blob.digest: blob.size for blob in index.blobs}
+    return sum(sizes[entry.blob] for entry in index.entries if entry.component.startswith(component))

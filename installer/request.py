@@ -1,0 +1,67 @@
+"""What the operator asked for, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from payload.errors import UsageError
+
+Action = Literal["install", "upgrade", "info", "list", "check", "extract", "dry-run", "preflight"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`upgrade` with `dry-run` or `preflight` as the action says which plan is meant."""
+
+    action: Action
+    offline: bool = False
+    upgrade: bool = False
+    mirror: str | None = None
+    prefix: Path | None = None
+    yes: bool = False
+    start: bool = True
+    answers_file: Path | None = None
+    key: Path | None = None
+    events: Path | None = None
+    extract_to: Path | None = None
+    json: bool = False
+
+    @property
+    def uses_bundle_repository(self) -> bool:
+        """Packages come from the bundle, not from a mirror."""
+        return self.mirror is None
+
+
+def check_request(request: Request, program: str) -> Request:
+    """Refuse what cannot be meant.
+
+    Raises:
+        UsageError: options that exclude each other, or an install that does not say where packages come from.
+    """
+    if request.offline and request.mirror is not None:
+        raise UsageError(
+            "offline-with-mirror",
+            "-o and -R exclude each other",
+            details="-o takes packages from the bundle, -R from a mirror on the network",
+            remedy=f"choose one: bash {program} -o, or bash {program} -R {request.mirror}",
+        )
+    if request.mirror == "":
+        raise UsageError("mirror-empty", "-R needs a mirror", remedy="-R NAME, -R URL or -R auto; see --info for names")
+    installs = request.action in {"install", "dry-run", "preflight"} and not request.upgrade
+    if installs and not request.offline and request.mirror is None:
+        raise UsageError(
+            "source-missing",
+            "say where packages come from: -o or -R",
+            details="-o, --offline   from this bundle; needs no network\n"
+            "-R, --mirror M  from a mirror: a name from --info, a URL, or auto for the fastest one",
+            remedy=f"to install without a network: bash {program} -o. All options: bash {program} --help",
+        )
+    if request.prefix is not None and not request.prefix.is_absolute():
+        raise UsageError(
+            "root-relative",
+            f"-r needs an absolute folder, not {request.prefix}",
+            remedy=f"-r {request.prefix.absolute()}",
+        )
+    return request

@@ -1,0 +1,76 @@
+"""Which kind of run a request means on this host. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from installer.request import Request
+from installer.state import State
+from payload.digest import Digest
+from payload.errors import UsageError
+from payload.model import Manifest
+
+Meaning = Literal["install", "upgrade", "same"]
+
+
+def decide(request: Request, state: State | None, manifest: Manifest, bundle: Digest, program: str) -> Meaning:
+    """Install, upgrade, or the same release again.
+
+    Raises:
+        UsageError: the request does not fit what is installed; says what would.
+    """
+    product = manifest.product
+    if state is None:
+        if request.upgrade:
+            raise UsageError(
+                "nothing-installed",
+                f"there is no {product.name} on this host to upgrade",
+                remedy=f"for a first install: bash {program} -o",
+            )
+        return "install"
+    _check_prefix(request, state)
+    if product.version == state.current:
+        _check_same_bundle(state, bundle, product.name)
+        return "same"
+    if product.version < state.current:
+        raise UsageError(
+            "version-lower",
+            f"{product.name} {state.current} is installed; {product.version} is older",
+            details=f"releases on this host: {', '.join(str(each.version) for each in state.releases)}",
+            remedy=f"to go back to a release that lies here: {product.name}-ctl rollback",
+        )
+    if not request.upgrade:
+        raise UsageError(
+            "already-installed",
+            f"{product.name} {state.current} is installed",
+            remedy=f"to upgrade it to {product.version}: bash {program} -u",
+        )
+    if product.upgrades_from is None or not product.upgrades_from.contains(state.current, prereleases=True):
+        reach = "no release" if product.upgrades_from is None else str(product.upgrades_from)
+        raise UsageError(
+            "upgrade-out-of-range",
+            f"{product.version} cannot upgrade {state.current}",
+            details=f"it upgrades from {reach}",
+            remedy="upgrade to a release in between first",
+        )
+    return "upgrade"
+
+
+def _check_prefix(request: Request, state: State) -> None:
+    if request.prefix is not None and request.prefix != Path(state.prefix):
+        raise UsageError(
+            "prefix-differs",
+            f"{state.product} is installed in {state.prefix}, not in {request.prefix}",
+            remedy="leave -r out: the installed place is known",
+        )
+
+
+def _check_same_bundle(state: State, bundle: Digest, name: str) -> None:
+    if state.current_record.bundle != bundle:
+        raise UsageError(
+            "bundle-differs",
+            f"{name} {state.current} is installed, but from another bundle of the same version",
+            details=f"installed: {state.current_record.bundle}\nthis file: {bundle}",
+            remedy="changed contents need a new version; or uninstall first",
+        )

@@ -1,0 +1,85 @@
+"""What every run of a bundle begins with: open, verify, look at the state of the host."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from installer.dialogue import Dialogue
+from installer.keyring import TrustedKeys, file_name, find_keys, read_folder, verify
+from installer.layout import Layout
+from installer.lock import check_private
+from installer.request import Request
+from installer.state import State, load_state
+from installer.steps import Host
+from installer.steps.files import NewFile
+from payload.archive import VerifiedBundle, open_bundle
+from payload.events import Sink
+from payload.trust import PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A verified bundle on a host."""
+
+    request: Request
+    bundle: VerifiedBundle
+    trusted: TrustedKeys
+    layout: Layout
+    state: State | None
+    sink: Sink
+    dialogue: Dialogue | None
+    program: str
+    host: Host = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The product's name."""
+        return self.layout.product
+
+
+def open_session(
+    request: Request, path: Path, sink: Sink, dialogue: Dialogue | None, *, root: Path = Path("/")
+) -> Session:
+    """Open and verify the bundle at `path`.
+
+    Raises:
+        IntegrityError: bundle or state is damaged.
+        TrustError: no trusted key signed the bundle.
+    """
+    unverified = open_bundle(path)
+    # the name decides only where keys are looked for; the signature then vouches for it
+    claimed = Layout.of(unverified.product, root=root)
+    check_private(claimed.state_dir)
+    ask = dialogue.confirm_key if dialogue is not None else None
+    bundle, trusted = verify(unverified, find_keys(claimed, request.key), ask)
+    state = load_state(claimed)
+    prefix = Path(state.prefix) if state else request.prefix
+    layout = Layout.of(bundle.index.manifest.product.name, prefix, root)
+    host = Host(scratch=layout.state_dir, sink=sink, bundle=bundle)
+    return Session(request, bundle, trusted, layout, state, sink, dialogue, path.name, host)
+
+
+def new_keys(session: Session) -> tuple[NewFile, ...]:
+    """Files to be added to the host's keyring: the bundle's key, and those that its signed index vouches for."""
+    known = {key.fingerprint for key in read_folder(session.layout.keyring_dir)}
+    keys = [session.bundle.signed_by, *(PublicKey.from_text(line) for line in session.bundle.index.keys)]
+    wanted = {key.fingerprint: key for key in keys if key.fingerprint not in known}
+    return tuple(NewFile(session.layout.keyring_dir / file_name(key), key.to_text(), 0o644) for key in wanted.values())
+
+
+def new_run(layout: Layout) -> str:
+    """A name for a run that no earlier one has: the time, and a number when two fall into one second."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    names = (stamp, *(f"{stamp}-{n}" for n in range(2, 1000)))
+    return next(
+        name
+        for name in names
+        if not (layout.journal_dir / f"{name}.jsonl").exists() and not log_path(layout, name).exists()
+    )
+
+
+def log_path(layout: Layout, run: str) -> Path:
+    """The log of a run."""
+    return layout.log_dir / f"install-{run}.log"

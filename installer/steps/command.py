@@ -1,0 +1,72 @@
+"""The product's own commands: database migration and set-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from typing_extensions import override
+
+from installer.steps.base import Host, Nothing, Step, register
+from payload.errors import CommandError, StepError
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCommand(Step[Nothing]):
+    """Run `argv` as `user`. `stdin` names the answer that it reads: the plan never holds a secret.
+
+    What the command changes in the database is undone by the plan's database step, which comes before it.
+    """
+
+    kind: ClassVar[str] = "command"
+    what: str
+    argv: tuple[str, ...]
+    user: str
+    cwd: Path
+    stdin: str | None = None
+    timeout: float = 1800
+
+    @override
+    def describe(self) -> str:
+        given = f" (reads {self.stdin})" if self.stdin else ""
+        return f"{self.what}: {' '.join(self.argv)}{given}"
+
+    @override
+    def prepare(self, host: Host) -> Nothing:
+        return Nothing()
+
+    @override
+    def apply(self, host: Host, undo: Nothing) -> None:
+        if self.stdin is not None and self.stdin not in host.secrets:
+            raise StepError("answer-missing", f"the answer {self.stdin} is not at hand")
+        given = None if self.stdin is None else host.secrets[self.stdin] + "\n"
+        env = {"HOME": str(self.cwd)}
+        try:
+            host.run(self.argv, stdin=given, env=env, cwd=self.cwd, timeout=self.timeout, user=self.user)
+        except CommandError as error:
+            hide = redactor(host.secrets.values())
+            raise StepError(
+                "product-command-failed",
+                f"{self.what} failed: {self.argv[0]} exited with {error.returncode}",
+                details=hide(error.details),
+                remedy="the product's command says what is wrong; everything is put back",
+            ) from None
+
+    @override
+    def undo(self, undo: Nothing, host: Host) -> None:
+        """See the class."""
+
+
+def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
+    """A function that blots `secrets` out of a text."""
+    known = sorted(filter(None, set(secrets)), key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        for secret in known:
+            text = text.replace(secret, "********")
+        return text
+
+    return hide

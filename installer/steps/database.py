@@ -1,0 +1,157 @@
+"""The product's SQLite database: a verified copy while nothing writes to it, and putting one back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from installer.steps.base import Host, Nothing, Step, register
+from payload.effects import fsync_dir
+from payload.errors import StepError
+
+_BESIDE = ("-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseBefore:
+    """Was there a database, and whose was it?"""
+
+    existed: bool
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackUpDatabase(Step[DatabaseBefore]):
+    """Copy `database` to `backup` with SQLite's own backup, and check the copy. Undo puts the copy back.
+
+    Everything after this step may change the database; nothing before it may. The services are stopped.
+    """
+
+    kind: ClassVar[str] = "database-backup"
+    undo_type: ClassVar[type[Any]] = DatabaseBefore
+    database: Path
+    backup: Path
+
+    @override
+    def describe(self) -> str:
+        return f"back up the database {self.database} to {self.backup}"
+
+    @override
+    def prepare(self, host: Host) -> DatabaseBefore:
+        if not self.database.exists():
+            return DatabaseBefore(existed=False)
+        info = self.database.stat()
+        return DatabaseBefore(True, info.st_mode & 0o7777, info.st_uid, info.st_gid)
+
+    @override
+    def apply(self, host: Host, undo: DatabaseBefore) -> None:
+        if undo.existed:
+            back_up(self.database, self.backup)
+
+    @override
+    def undo(self, undo: DatabaseBefore, host: Host) -> None:
+        if not undo.existed:
+            _remove(self.database)
+        elif self.backup.exists():  # else the copy never became whole, so nothing after it has run
+            put_back(self.backup, self.database, undo)
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreDatabase(Step[Nothing]):
+    """Make `backup` the database. The step before saved the newer one, and its undo puts that back."""
+
+    kind: ClassVar[str] = "database-restore"
+    database: Path
+    backup: Path
+
+    @override
+    def describe(self) -> str:
+        return f"put back the database {self.database} from {self.backup}"
+
+    @override
+    def prepare(self, host: Host) -> Nothing:
+        check(self.backup)
+        return Nothing()
+
+    @override
+    def apply(self, host: Host, undo: Nothing) -> None:
+        like = self.database if self.database.exists() else self.database.parent
+        info = like.stat()
+        mode = info.st_mode & 0o7777 if like is self.database else 0o640
+        put_back(self.backup, self.database, DatabaseBefore(True, mode, info.st_uid, info.st_gid))
+
+    @override
+    def undo(self, undo: Nothing, host: Host) -> None:
+        """See the class."""
+
+
+def back_up(database: Path, backup: Path) -> None:
+    """A consistent, checked, durable copy; `backup` is there whole or not at all.
+
+    Raises:
+        StepError: the database cannot be read, or its copy does not pass SQLite's integrity check.
+    """
+    backup.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = backup.with_name(f".{backup.name}.partial")
+    partial.unlink(missing_ok=True)
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(partial)) as copy:
+            source.backup(copy)
+    except sqlite3.Error as error:
+        raise StepError("database-unreadable", f"{database} cannot be copied", details=str(error)) from error
+    check(partial)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.rename(backup)
+    fsync_dir(backup.parent)
+
+
+def check(database: Path) -> None:
+    """Run SQLite's integrity check.
+
+    Raises:
+        StepError: the file is missing or damaged.
+    """
+    try:
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+    except sqlite3.Error as error:
+        found = [str(error)]
+    if found != ["ok"]:
+        raise StepError(
+            "database-damaged",
+            f"the database {database} does not pass its integrity check",
+            details="\n".join(found[:10]),
+            remedy="repair it or put back a good copy first; it was not changed",
+        )
+
+
+def put_back(backup: Path, database: Path, like: DatabaseBefore) -> None:
+    """Replace `database` by `backup` with one rename; write-ahead files of the old one go first."""
+    partial = database.with_name(f".{database.name}.restored")
+    shutil.copyfile(backup, partial)
+    os.chown(partial, like.uid, like.gid)
+    partial.chmod(like.mode)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    for suffix in _BESIDE:
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+    partial.rename(database)
+    fsync_dir(database.parent)
+
+
+def _remove(database: Path) -> None:
+    for suffix in ("", *_BESIDE):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""Commands for operators, and the one link that says which release runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from installer.steps.base import Host, Step, register
+from installer.steps.saved import SavedFiles, restore, save
+from payload.effects import atomic_symlink, atomic_write
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """`path` is to point at `target`."""
+
+    path: Path
+    target: str
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeLinks(Step[SavedFiles]):
+    """Make links and one wrapper script, and remove those that the product no longer has."""
+
+    kind: ClassVar[str] = "links"
+    undo_type: ClassVar[type[Any]] = SavedFiles
+    links: tuple[Link, ...] = ()
+    wrapper: Path | None = None
+    wrapper_content: str = ""
+    remove: tuple[Path, ...] = ()
+
+    @override
+    def describe(self) -> str:
+        made = [str(link.path) for link in self.links] + ([str(self.wrapper)] if self.wrapper else [])
+        parts = [f"make the commands {', '.join(made)}"] if made else []
+        parts += [f"remove the commands {', '.join(map(str, self.remove))}"] if self.remove else []
+        return "; ".join(parts)
+
+    @override
+    def prepare(self, host: Host) -> SavedFiles:
+        wrapper = [self.wrapper] if self.wrapper else []
+        return save([*(link.path for link in self.links), *wrapper, *self.remove], host.scratch)
+
+    @override
+    def apply(self, host: Host, undo: SavedFiles) -> None:
+        for link in self.links:
+            link.path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_symlink(link.path, link.target)
+        if self.wrapper:
+            self.wrapper.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(self.wrapper, self.wrapper_content.encode(), mode=0o755)
+        for path in self.remove:
+            path.unlink(missing_ok=True)
+
+    @override
+    def undo(self, undo: SavedFiles, host: Host) -> None:
+        restore(undo)
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch(Step[SavedFiles]):
+    """Point `current` at a release by one rename."""
+
+    kind: ClassVar[str] = "switch"
+    undo_type: ClassVar[type[Any]] = SavedFiles
+    current: Path
+    target: str
+
+    @override
+    def describe(self) -> str:
+        return f"switch {self.current} to {self.target}"
+
+    @override
+    def prepare(self, host: Host) -> SavedFiles:
+        return save([self.current], host.scratch)
+
+    @override
+    def apply(self, host: Host, undo: SavedFiles) -> None:
+        atomic_symlink(self.current, self.target)
+
+    @override
+    def undo(self, undo: SavedFiles, host: Host) -> None:
+        restore(undo)

@@ -1,0 +1,96 @@
+"""Putting a release beside the running one, or putting back what is damaged in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from installer.steps.base import Host, Step, register
+from installer.steps.saved import missing_parents, remove_empty, remove_tree
+from payload.digest import digest_file
+from payload.effects import atomic_write
+from payload.model import Index
+
+INDEX_NAME = "index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StageBefore:
+    """Folders above the release that were not there, deepest first; was something where the release goes?"""
+
+    missing: tuple[Path, ...]
+    existed: bool
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRelease(Step[StageBefore]):
+    """Unpack bundle and runtime into `release`, verifying while writing; `index.json` comes last.
+
+    What lies there already is moved aside until the commit, unless `repair`: then only what is missing or differs
+    from the signed index is written again, and undo leaves it so.
+    """
+
+    kind: ClassVar[str] = "stage"
+    undo_type: ClassVar[type[Any]] = StageBefore
+    staging: ClassVar[bool] = True
+    release: Path
+    repair: bool = False
+
+    @override
+    def describe(self) -> str:
+        return f"repair the files of {self.release}" if self.repair else f"unpack the release into {self.release}"
+
+    @override
+    def prepare(self, host: Host) -> StageBefore:
+        return StageBefore(missing_parents(self.release.parent), self.release.exists())
+
+    @override
+    def apply(self, host: Host, undo: StageBefore) -> None:
+        bundle = host.opened_bundle()
+        if undo.existed and not self.repair:
+            self.release.rename(self._aside)
+        self.release.mkdir(parents=True, exist_ok=True)
+        wanted = damaged(self.release, bundle.index)
+        for path in wanted:
+            remove_tree(self.release / path)
+        bundle.extract(self.release, select=lambda entry: entry.path in wanted, sink=host.sink, stage=self.kind)
+        runtime = self.release / "runtime"
+        remove_tree(runtime.with_name("runtime.new"))
+        bundle.unpack_runtime(runtime.with_name("runtime.new"))
+        remove_tree(runtime)
+        runtime.with_name("runtime.new").rename(runtime)
+        atomic_write(self.release / INDEX_NAME, bundle.index.model_dump_json(by_alias=True).encode())
+
+    @override
+    def undo(self, undo: StageBefore, host: Host) -> None:
+        if self.repair:
+            return
+        if not undo.existed:
+            remove_tree(self.release)
+        elif self._aside.exists():
+            remove_tree(self.release)
+            self._aside.rename(self.release)
+        remove_empty(undo.missing)
+
+    @override
+    def cleanup(self, undo: StageBefore, host: Host) -> None:
+        remove_tree(self._aside)
+
+    @property
+    def _aside(self) -> Path:
+        return self.release.with_name(f".{self.release.name}.replaced")
+
+
+def damaged(release: Path, index: Index) -> frozenset[str]:
+    """Paths of the index that are missing under `release`, or are not what was signed."""
+    return frozenset(entry.path for entry in index.entries if not _intact(release / entry.path, entry.mode, entry.blob))
+
+
+def _intact(path: Path, mode: int, digest: str) -> bool:
+    return (
+        path.is_file() and not path.is_symlink() and path.stat().st_mode & 0o777 == mode and digest_file(path) == digest
+    )

@@ -1,0 +1,48 @@
+"""The server's Python environment, from the wheels in the release only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from typing_extensions import override
+
+from installer.steps.base import Host, Nothing, Step, register
+from installer.steps.saved import remove_tree
+
+_QUIET = ("--no-input", "--disable-pip-version-check", "--no-cache-dir", "--isolated", "--root-user-action=ignore")
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeVenv(Step[Nothing]):
+    """Make `venv` anew: hash-checked wheels, no index, no network. It lies in the release, beside what runs."""
+
+    kind: ClassVar[str] = "venv"
+    venv: Path
+    wheels: Path
+    requirements: Path
+    pip: Path
+    python: str = "python3"
+
+    @override
+    def describe(self) -> str:
+        return f"make the Python environment {self.venv}"
+
+    @override
+    def prepare(self, host: Host) -> Nothing:
+        return Nothing()
+
+    @override
+    def apply(self, host: Host, undo: Nothing) -> None:
+        remove_tree(self.venv)
+        host.run((self.python, "-m", "venv", "--without-pip", str(self.venv)))
+        python = str(self.venv / "bin/python")
+        pip = (python, f"{self.pip}/pip", "install", *_QUIET)
+        wheels = ("--no-index", "--find-links", str(self.wheels), "--only-binary", ":all:", "--require-hashes")
+        host.run((*pip, *wheels, "-r", str(self.requirements)))
+
+    @override
+    def undo(self, undo: Nothing, host: Host) -> None:
+        remove_tree(self.venv)

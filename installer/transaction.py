@@ -1,0 +1,231 @@
+"""Running a plan so that it ends in one of two states: all of it, or nothing of it.
+
+Rolling back after a failure and recovering after a crash are one function over the journal on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from installer.journal import (
+    Applied,
+    Begun,
+    Closed,
+    Committed,
+    History,
+    Intended,
+    Journal,
+    RolledBack,
+    RollingBack,
+    Undone,
+    read_journal,
+)
+from installer.layout import Layout
+from installer.plan import Plan, load_plan
+from installer.signals import Interrupted, ignored, raising
+from installer.steps import AnyStep, Host, dump_undo, load_undo
+from installer.steps.saved import remove_tree
+from payload.errors import ExitCode, NeedsOperatorError, SealiftError, StepError
+from payload.events import Note, stage
+
+_RESERVE = 256 * 1024
+Result = Literal["committed", "rejected", "rolled-back"]
+
+
+class InterruptedRunError(SealiftError):
+    """A signal stopped the run, and everything was put back."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `error` is what stopped it."""
+
+    result: Result
+    plan: Plan
+    error: SealiftError | None = None
+
+    def final_error(self) -> SealiftError | None:
+        """The error that tells the operator how it ended; None after a commit."""
+        if self.error is None or self.result == "rejected" or isinstance(self.error, InterruptedRunError):
+            return self.error
+        return StepError(
+            "rolled-back",
+            f"the {self.plan.mode} of {self.plan.product} {self.plan.version} was undone: {self.error.brief}",
+            details="\n".join(filter(None, (f"[{self.error.code}]", self.error.details))),
+            remedy=self.error.remedy or "solve what the details say and run the same command again",
+        )
+
+
+def run_plan(plan: Plan, layout: Layout, host: Host, *, open_journal: Callable[[Path], Journal] = Journal) -> Outcome:
+    """Run `plan` under the product's lock, which the caller holds.
+
+    Raises:
+        NeedsOperatorError: a step failed, and so did undoing. The journal stays; the next start tries again.
+    """
+    host = replace(host, scratch=layout.scratch(plan.run))
+    path = layout.journal_dir / f"{plan.run}.jsonl"
+    with raising():
+        try:
+            journal = open_journal(path)
+        except Interrupted as signal:
+            return Outcome("rejected", plan, _as_error(signal))
+        try:
+            try:
+                _reserve(path)
+                journal.append(Begun(run=plan.run, plan_digest=plan.digest, plan=plan.to_body()))
+                for n, step in enumerate(plan.steps):
+                    _act(n, step, journal, host)
+                journal.append(Committed())
+            except BaseException as error:
+                with ignored():
+                    if journal.history().has(Committed):
+                        _close(plan, journal, host)
+                        return Outcome("committed", plan)
+                    return _undo_run(plan, journal, host, error)
+            with ignored():
+                _close(plan, journal, host)
+                return Outcome("committed", plan)
+        finally:
+            journal.close()
+
+
+def unfinished(layout: Layout) -> tuple[Path, ...]:
+    """Journals of runs that a crash cut off, newest first."""
+    if not layout.journal_dir.is_dir():
+        return ()
+    found = sorted(layout.journal_dir.glob("*.jsonl"), reverse=True)
+    return tuple(path for path in found if not read_journal(path).finished)
+
+
+def recover(layout: Layout, host: Host) -> tuple[Outcome, ...]:
+    """Finish what crashes cut off: committed runs are closed, all others are rolled back.
+
+    Raises:
+        NeedsOperatorError: undoing failed again.
+        IntegrityError: a journal is damaged or from a newer installer.
+    """
+    outcomes = []
+    for path in unfinished(layout):
+        journal = Journal(path)
+        try:
+            with ignored():
+                outcomes.append(_recover_one(layout, journal, host))
+        finally:
+            journal.close()
+    return tuple(outcomes)
+
+
+def _recover_one(layout: Layout, journal: Journal, host: Host) -> Outcome:
+    history = journal.history()
+    if history.begun is None:
+        raise SealiftError("journal-empty", f"{journal.path} has no plan")
+    plan = load_plan(history.begun.plan)
+    host = replace(host, scratch=layout.scratch(plan.run))
+    if history.has(Committed):
+        _close(plan, journal, host)
+        return Outcome("committed", plan)
+    crash = StepError("run-cut-off", f"the {plan.mode} of {plan.product} {plan.version} was cut off")
+    return _undo_run(plan, journal, host, crash)
+
+
+def _act(n: int, step: AnyStep, journal: Journal, host: Host) -> None:
+    own = host.within(f"{n:02}-{step.kind}")
+    own.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with stage(host.sink, _stage(n), step.describe()):
+        undo = step.prepare(own)
+        journal.append(Intended(n=n, undo=dump_undo(step, undo)))
+        step.apply(own, undo)
+        journal.append(Applied(n=n))
+
+
+def _undo_run(plan: Plan, journal: Journal, host: Host, cause: BaseException) -> Outcome:
+    error = _as_error(cause)
+    _release_reserve(journal.path)
+    history = journal.history()
+    if history.begun is None:  # not even the plan was written, so nothing was done
+        journal.path.unlink(missing_ok=True)
+        return Outcome("rejected", plan, error)
+    host.sink.emit(Note(str(error), "warning"))
+    host.sink.emit(Note(f"putting back {len(history.to_undo)} steps"))
+    journal.append(RollingBack(why=f"{error.code}: {error.brief}"))
+    for n in history.to_undo:
+        _undo_step(n, plan.steps[n], history, journal, host)
+    journal.append(RolledBack())
+    remove_tree(host.scratch.parent)
+    only_staged = all(plan.steps[n].staging for n in history.intended)
+    return Outcome("rejected" if only_staged else "rolled-back", plan, error)
+
+
+def _undo_step(n: int, step: AnyStep, history: History, journal: Journal, host: Host) -> None:
+    try:
+        with stage(host.sink, f"undo-{n}", f"undo: {step.describe()}"):
+            undo = load_undo(step, history.intended[n])
+            step.undo(undo, host.within(f"{n:02}-{step.kind}"))
+            journal.append(Undone(n=n))
+    except Exception as error:
+        left = "\n".join(f"- {each}" for each in _left(journal.history(), journal))
+        raise NeedsOperatorError(
+            "undo-failed",
+            f"could not undo: {step.describe()}",
+            details=f"{error}\nstill to be undone:\n{left}\njournal: {journal.path}",
+            remedy="remove the cause and run the same command again: it takes up undoing where it stopped",
+        ) from error
+
+
+def _left(history: History, journal: Journal) -> tuple[str, ...]:
+    if history.begun is None:
+        return (str(journal.path),)
+    steps = load_plan(history.begun.plan).steps
+    return tuple(steps[n].describe() for n in history.to_undo)
+
+
+def _close(plan: Plan, journal: Journal, host: Host) -> None:
+    """After the commit. A failure here leaves rubbish, never a wrong state; the next start tries again."""
+    history = journal.history()
+    try:
+        _release_reserve(journal.path)
+        for n, step in enumerate(plan.steps):
+            step.cleanup(load_undo(step, history.intended[n]), host.within(f"{n:02}-{step.kind}"))
+        remove_tree(host.scratch)
+        if not history.has(Closed):
+            journal.append(Closed())
+    except (SealiftError, OSError) as error:
+        text = f"done, but tidying up was not: {error}; the next run of the installer tries again"
+        host.sink.emit(Note(text, "warning"))
+
+
+def _as_error(cause: BaseException) -> SealiftError:
+    if isinstance(cause, SealiftError):
+        return cause
+    if isinstance(cause, Interrupted | KeyboardInterrupt):
+        return InterruptedRunError("interrupted", f"stopped by {cause or 'SIGINT'}; everything was put back")
+    if isinstance(cause, OSError):
+        return StepError("io-failed", f"{cause.strerror or cause}", details=f"file: {cause.filename}")
+    return StepError("step-crashed", f"{type(cause).__name__}: {cause}", remedy="this is a defect: report it")
+
+
+def _reserve(journal: Path) -> None:
+    """Set room aside for the records of a rollback, so that a full disk does not stop it."""
+    fd = os.open(_reserve_path(journal), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, _RESERVE)
+    finally:
+        os.close(fd)
+
+
+def _release_reserve(journal: Path) -> None:
+    _reserve_path(journal).unlink(missing_ok=True)
+
+
+def _reserve_path(journal: Path) -> Path:
+    return journal.with_suffix(".reserve")
+
+
+def _stage(n: int) -> str:
+    return f"step-{n}"
