@@ -16,7 +16,8 @@ _SCHEMES = ("http://", "https://", "file://")
 def mirror_repositories(manifest: Manifest, choice: str, release: Path) -> RepositoryFile:
     """The repositories of the mirror `choice`: a name of the manifest's catalogue, or a base URL.
 
-    `auto` is no name: rank the mirrors first (`repos.probing`) and call with each usable name in turn. A URL is one repository that stands for all upstreams and may be signed by any of their keys.
+    A URL is one repository that stands for all upstreams and may be signed by any of their keys. `auto` is no name:
+    rank the mirrors first (`repos.probing`) and call with each usable name in turn.
 
     Raises:
         UsageError: the catalogue has no such name, or the mirror stands for no upstream.

@@ -59,7 +59,7 @@ def key_path(upstream: Upstream, number: int) -> str:
 
 def key_urls(upstreams: Sequence[Upstream], release: Path) -> tuple[str, ...]:
     """URLs of all keys of `upstreams` in a release folder."""
-    paths = (key_path(one, number) for one in upstreams for number in range(1, len(one.gpg_keys) + 1))
+    paths = (key_path(one, number) for one in upstreams for number in range(len(one.gpg_keys)))
     return tuple((release / path).as_uri() for path in paths)
 
 

@@ -22,6 +22,15 @@ _SAMPLE = 1 << 20
 _REPOMD_LIMIT = 1 << 20
 _SECONDS = 10.0
 _STEP = 1 << 14
+_FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, IntegrityError, ResolveError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    wanted: tuple[str, ...]
+    variables: Mapping[str, str]
+    sample: int
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +74,10 @@ def rank_mirrors(
     """
     if not manifest.mirrors:
         raise UsageError("no-mirrors", "This bundle has no mirrors to choose from", remedy="Call with -R and a URL.")
-    wanted = sorted(upstream.id for upstream in manifest.repository.upstreams)
+    wanted = tuple(sorted(upstream.id for upstream in manifest.repository.upstreams))
+    question = _Question(wanted, variables, sample, timeout)
     with ThreadPoolExecutor(len(manifest.mirrors)) as pool:
-        tasks = [
-            pool.submit(_probe, name, urls, wanted, variables, sample, timeout)
-            for name, urls in sorted(manifest.mirrors.items())
-        ]
+        tasks = [pool.submit(_probe, name, urls, question) for name, urls in sorted(manifest.mirrors.items())]
         probes = [task.result() for task in tasks]
     ranking = Ranking(tuple(sorted(probes, key=lambda probe: (bool(probe.fault), -probe.bandwidth, probe.name))))
     if not ranking.usable:
@@ -90,34 +97,30 @@ def expand(url: str, variables: Mapping[str, str]) -> str:
     return url
 
 
-def _probe(
-    name: str, urls: Mapping[str, str], wanted: list[str], variables: Mapping[str, str], sample: int, timeout: float
-) -> Probe:
-    if missing := [upstream for upstream in wanted if upstream not in urls]:
+def _probe(name: str, urls: Mapping[str, str], question: _Question) -> Probe:
+    if missing := [upstream for upstream in question.wanted if upstream not in urls]:
         return Probe(name, 0, 0, f"does not have {', '.join(missing)}")
     begun = time.monotonic()
     try:
         with requests.Session() as session:
-            rates = [_measure(session, expand(urls[id_], variables), sample, timeout) for id_ in wanted]
+            bases = [expand(urls[upstream], question.variables) for upstream in question.wanted]
+            rates = [_measure(session, base, question) for base in bases]
     except _FAULTS as error:
         return Probe(name, time.monotonic() - begun, 0, _fault(error))
     return Probe(name, time.monotonic() - begun, min(rates, default=0.0))
 
 
-_FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, IntegrityError, ResolveError)
-
-
-def _measure(session: requests.Session, base: str, sample: int, timeout: float) -> float:
-    deadline = time.monotonic() + timeout
+def _measure(session: requests.Session, base: str, question: _Question) -> float:
+    deadline = time.monotonic() + question.timeout
     url = join_url(base, REPOMD)
     repomd = parse_repomd(_take(session, url, _REPOMD_LIMIT, deadline), where=url)
     primary = repomd.find("primary")
     if primary is None:
         raise ResolveError("no-primary", f"{url} names no primary metadata")
     begun = time.monotonic()
-    size = len(_take(session, join_url(base, primary.location), sample, deadline))
+    size = len(_take(session, join_url(base, primary.location), question.sample, deadline))
     if size == 0:
-        raise ResolveError("empty-metadata", f"{base} sent nothing in {timeout:g} s")
+        raise ResolveError("empty-metadata", f"{base} sent nothing in {question.timeout:g} s")
     return size / max(time.monotonic() - begun, 1e-6)
 
 

@@ -1,0 +1,95 @@
+"""A web server over a folder, with ranges and with the faults that real ones have."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+@dataclass
+class Behaviour:
+    """How it answers. `cut`: for this many requests, close after half of the bytes. `fail`: for this many, say 503.
+    `ranges`: honour Range. `rate`: bytes a second. `extra`: junk at the end of each file."""
+
+    cut: int = 0
+    fail: int = 0
+    ranges: bool = True
+    rate: float = 0
+    extra: bytes = b""
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    """Path and Range of each request."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def spend(self, name: str) -> bool:
+        """Whether this request gets the fault `name`."""
+        with self.lock:
+            left = int(getattr(self, name))
+            setattr(self, name, max(left - 1, 0))
+            return left > 0
+
+
+@contextmanager
+def serve(folder: Path, behaviour: Behaviour) -> Iterator[str]:
+    """The base URL of a server of `folder`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            _answer(self, folder, behaviour)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _answer(request: BaseHTTPRequestHandler, folder: Path, behaviour: Behaviour) -> None:
+    wanted = request.headers.get("Range", "")
+    behaviour.requests.append((request.path, wanted))
+    path = folder / request.path.lstrip("/")
+    if behaviour.spend("fail") or not path.is_file():
+        request.send_error(404 if not path.is_file() else 503)
+        return
+    body = path.read_bytes() + behaviour.extra
+    if wanted and behaviour.ranges:
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        if int(first) >= len(body):
+            request.send_error(416)
+            return
+        part = body[int(first) : int(last) + 1 if last else None]
+        request.send_response(206)
+        request.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(body)}")
+        body = part
+    else:
+        request.send_response(200)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    if behaviour.spend("cut"):
+        request.wfile.write(body[: len(body) // 2])
+        request.close_connection = True
+        return
+    _send(request, body, behaviour.rate)
+
+
+def _send(request: BaseHTTPRequestHandler, body: bytes, rate: float) -> None:
+    try:
+        for start in range(0, len(body), 4096):
+            request.wfile.write(body[start : start + 4096])
+            if rate:
+                time.sleep(4096 / rate)
+    except ConnectionError:
+        request.close_connection = True
