@@ -99,7 +99,11 @@ class Remote:
     def _options(self) -> list[str]:
         known = self.keys_dir / KNOWN_HOSTS
         pairs = ("StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={known}", "ConnectTimeout=10")
-        return [word for pair in (*pairs, "IdentitiesOnly=yes", "LogLevel=ERROR") for word in ("-o", pair)]
+        return [
+            word
+            for pair in (*pairs, "HashKnownHosts=no", "IdentitiesOnly=yes", "LogLevel=ERROR")
+            for word in ("-o", pair)
+        ]
 
 
 _FAILED = re.compile(r"^fatal: \[[^]]*\]: (?P<kind>[A-Z]+)! => (?P<json>\{.*\})\s*$", re.MULTILINE)

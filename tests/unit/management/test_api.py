@@ -21,7 +21,7 @@ def test_health_says_version(server: Any) -> None:
 @pytest.mark.parametrize("path", ["/zstack/api", "/zstack/api/"])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_sync_calls_are_answered_at_once(server: Any, path: str, method: str) -> None:
-    body = {"org.zstack.header.managementnode.APIGetVersionMsg": {}}
+    body: dict[str, Any] = {"org.zstack.header.managementnode.APIGetVersionMsg": {}}
     answer = httpx.request(method, server.url + path, json=body).json()
     assert set(answer) == {"state", "createdDate", "finishedDate", "result"}
     reply = {"org.zstack.header.managementnode.APIGetVersionReply": {"version": "1.1.0", "success": True}}
@@ -60,7 +60,7 @@ def test_a_huge_body_is_refused(server: Any) -> None:
 
 @pytest.mark.parametrize("given", [None, {}, {"uuid": None}, {"uuid": "0" * 32}])
 def test_calls_need_a_session(server: Any, given: dict[str, Any] | None) -> None:
-    fields = {"conditions": []} | ({"session": given} if given is not None else {})
+    fields: dict[str, Any] = {"conditions": []} | ({"session": given} if given is not None else {})
     answer = server.post(QUERY_NODE, **fields)
     assert answer["org.zstack.header.message.APIReply"]["error"]["code"] == "ID.1001"
 

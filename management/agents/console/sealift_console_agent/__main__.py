@@ -5,16 +5,16 @@ One long-lived websockify serves all consoles; a token decides which one a visit
 
 import argparse
 import logging
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from websockify.token_plugins import TokenFile  # type: ignore[import-untyped]
-from websockify.websocketproxy import LibProxyServer  # type: ignore[import-untyped]
-
 from . import __version__
+from .proxy import ProxyError, running
 from .rpc import Call, CallError, RpcServer, Settings
 from .tokens import Access, TokenStore
 
@@ -75,13 +75,33 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings.load(options.config)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, _leave)
     tokens = TokenStore(settings.state_dir)
-    proxy = LibProxyServer(listen_host=settings.listen_address, listen_port=options.proxy_port)
-    proxy.token_plugin = TokenFile(str(tokens.directory))
-    threading.Thread(target=proxy.serve_forever, name="websockify", daemon=True).start()
-    with RpcServer(settings, ConsoleAgent(tokens, proxy.server_address[1]).calls()) as server:
+    try:
+        _serve(settings, tokens, options.proxy_port)
+    except ProxyError as error:
+        raise SystemExit(str(error)) from error
+    raise SystemExit("websockify has ended")
+
+
+def _serve(settings: Settings, tokens: TokenStore, proxy_port: int) -> None:
+    with (
+        running(settings.listen_address, proxy_port, tokens.directory) as proxy,
+        RpcServer(settings, ConsoleAgent(tokens, proxy_port).calls()) as server,
+    ):
+        threading.Thread(target=_end_with, args=(proxy, server), daemon=True).start()
         logging.info("listening on %s:%d", settings.listen_address, settings.listen_port)
         server.serve_forever()
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
+
+
+def _end_with(proxy: "subprocess.Popen[bytes]", server: RpcServer) -> None:
+    # An agent without its proxy is of no use: end, so that systemd starts both again.
+    proxy.wait()
+    server.shutdown()
 
 
 if __name__ == "__main__":

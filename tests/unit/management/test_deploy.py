@@ -1,0 +1,230 @@
+"""What is decided about a host, what travels to it, and one look over a real sshd."""
+
+import getpass
+import io
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from management.deploy.decision import Facts, decide, parse_facts, probe_command
+from management.deploy.deployer import Deployer, DeployError, Places
+from management.deploy.desired import Agent, Desired, PackageMissingError, Target, describe, write_archive
+from management.deploy.keys import agent_token
+from management.deploy.remote import Remote, RemoteError, failure_of
+from management.effects import ProcessError, Processes
+
+AGENT = Agent("host", 7070, "/host/echo")
+TOKEN = "t" * 43
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    folder = tmp_path / "agents" / "host"
+    folder.mkdir(parents=True)
+    for name in ("pip-26.3-py3-none-any.whl", "sealift_host_agent-1.0.0-py3-none-any.whl", "requirements.txt"):
+        (folder / name).write_text(name)
+    return folder
+
+
+@pytest.fixture
+def desired(packages: Path) -> Desired:
+    return describe(AGENT, "192.0.2.7", packages, TOKEN)
+
+
+def test_the_fingerprint_covers_everything(packages: Path, desired: Desired) -> None:
+    def again(address: str = "192.0.2.7", token: str = TOKEN) -> str:
+        return describe(AGENT, address, packages, token).fingerprint
+
+    assert again() == desired.fingerprint
+    others = {again(address="192.0.2.8"), again(token="other")}
+    (packages / "sealift_host_agent-1.0.0-py3-none-any.whl").write_text("newer")
+    others.add(again())
+    assert len(others - {desired.fingerprint}) == 3
+
+
+def test_an_incomplete_release_is_named(packages: Path) -> None:
+    (packages / "requirements.txt").unlink()
+    with pytest.raises(PackageMissingError, match=r"requirements\.txt"):
+        describe(AGENT, "192.0.2.7", packages, TOKEN)
+
+
+def test_the_archive_keeps_the_token_private(desired: Desired) -> None:
+    stream = io.BytesIO()
+    write_archive(desired, stream)
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as archive:
+        modes = {entry.name: entry.mode for entry in archive}
+    release = desired.fingerprint
+    assert modes.pop(f"{release}/token") == 0o600
+    assert set(modes.values()) == {0o644}
+    assert f"{release}/agent.json" in modes
+    assert TOKEN not in desired.config
+    assert TOKEN not in probe_command(desired)
+
+
+@pytest.mark.parametrize(
+    ("change", "health", "deploy", "said"),
+    [
+        ({}, None, False, "is deployed and the agent answers"),
+        ({"deployed": ""}, None, True, "no deployment"),
+        ({"deployed": "0" * 32}, None, True, "wanted is"),
+        ({"python": "3.12.1"}, None, True, "has Python 3.11.2"),
+        ({"venv_python": ""}, None, True, "has Python none"),
+        ({}, "refused", True, "does not answer: refused"),
+    ],
+)
+def test_decisions(desired: Desired, change: dict[str, str], health: str | None, deploy: bool, said: str) -> None:
+    facts = replace(Facts(desired.fingerprint, "3.11.2", "3.11.2"), **change)
+    decision = decide(desired, facts, health)
+    assert decision.deploy is deploy
+    assert said in decision.reason
+
+
+def test_facts_ignore_banners() -> None:
+    assert parse_facts("Welcome!\ndeployed=abc\npython=3.11.2\nvenv=\n") == Facts("abc", "3.11.2", "")
+
+
+def test_the_token_is_made_once_and_private(tmp_path: Path) -> None:
+    token = agent_token(tmp_path)
+    assert agent_token(tmp_path) == token
+    assert len(token) >= 40
+    assert (tmp_path / "agent-token").stat().st_mode & 0o777 == 0o600
+
+
+def test_ansible_failures_become_one_line() -> None:
+    output = 'TASK [One] ***\nok: [target]\nTASK [Two] ***\nfatal: [target]: FAILED! => {"msg": "no", "stderr": "x"}\n'
+    assert failure_of(output, "") == "task [Two] failed: no / x"
+    assert failure_of("", "broken inventory") == "broken inventory"
+
+
+def test_a_closing_server_ends_its_children() -> None:
+    processes = Processes()
+    outcome: list[str] = []
+
+    def wait() -> None:
+        try:
+            processes.run(["sleep", "30"])
+        except ProcessError as error:
+            outcome.append(str(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.2)
+    processes.close()
+    thread.join(5)
+    assert outcome == ["sleep was stopped because the server is stopping"]
+    with pytest.raises(ProcessError, match="was not started"):
+        processes.run(["true"])
+
+
+@dataclass
+class Sshd:
+    """A real sshd on loopback with keys of its own; nothing outside of its folder is used or changed."""
+
+    folder: Path
+    port: int
+
+    def prepare(self, authorized: Path) -> None:
+        (self.folder / "sshd_config").write_text(
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host\nPidFile none\n"
+            f"AuthorizedKeysFile {authorized}\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n"
+        )
+        Path("/run/sshd").mkdir(exist_ok=True)
+
+    def make_key(self) -> None:
+        (self.folder / "host").unlink(missing_ok=True)
+        keygen(self.folder / "host")
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        program = shutil.which("sshd", path="/usr/sbin:/usr/bin")
+        assert program, "openssh-server is needed"
+        argv = [program, "-D", "-e", "-f", str(self.folder / "sshd_config")]
+        with (
+            (self.folder / "log").open("ab") as log,
+            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log) as daemon,
+        ):
+            try:
+                self._wait()
+                yield
+            finally:
+                daemon.terminate()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except ConnectionRefusedError:
+                time.sleep(0.02)
+            else:
+                return
+        raise AssertionError((self.folder / "log").read_text())
+
+
+def keygen(file: Path) -> None:
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(file)]
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    folder = tmp_path / "keys"
+    folder.mkdir(mode=0o700)
+    keygen(folder / "id_ed25519")
+    return folder
+
+
+@pytest.fixture
+def sshd(tmp_path: Path, keys: Path, port: int) -> Sshd:
+    folder = tmp_path / "sshd"
+    folder.mkdir()
+    made = Sshd(folder, port)
+    made.prepare(keys / "id_ed25519.pub")
+    made.make_key()
+    return made
+
+
+def test_host_keys_are_pinned_at_first_contact(sshd: Sshd, keys: Path, tmp_path: Path, desired: Desired) -> None:
+    remote = Remote(Processes(), keys, tmp_path, 60)
+    target = Target("127.0.0.1", sshd.port, getpass.getuser())
+    with sshd.running():
+        facts = parse_facts(remote.probe(target, probe_command(desired)))
+        assert facts.deployed == ""
+        assert facts.python.startswith("3.")
+    assert f"[127.0.0.1]:{sshd.port}" in (keys / "known_hosts").read_text()
+    sshd.make_key()
+    with sshd.running(), pytest.raises(RemoteError, match=r"(?i)host key"):
+        remote.probe(target, "true")
+
+
+def test_a_refused_key_is_a_deploy_error(sshd: Sshd, keys: Path, packages: Path, tmp_path: Path) -> None:
+    for file in keys.iterdir():
+        file.unlink()
+    (sshd.folder / "sshd_config").write_text(
+        (sshd.folder / "sshd_config").read_text().replace("AuthorizedKeysFile", "AuthorizedKeysFile none #")
+    )
+    keygen(keys / "id_ed25519")
+    deployer = Deployer(Processes(), Places(packages.parent, keys, tmp_path), 60)
+    target = Target("127.0.0.1", sshd.port, getpass.getuser())
+    with sshd.running(), pytest.raises(DeployError, match="Permission denied"):
+        deployer.ensure(AGENT, target)
+
+
+def test_an_unreachable_host_is_a_deploy_error(keys: Path, packages: Path, tmp_path: Path, port: int) -> None:
+    deployer = Deployer(Processes(), Places(packages.parent, keys, tmp_path), 60)
+    with pytest.raises(DeployError, match="Connection refused"):
+        deployer.ensure(AGENT, Target("127.0.0.1", port, "root"))
+    with pytest.raises(DeployError, match=r"authorize\.yml on 127\.0\.0\.1"):
+        deployer.authorize(Target("127.0.0.1", port, "root"), "secret")
+    left = [file for file in tmp_path.rglob("*") if file.is_file() and b"secret" in file.read_bytes()]
+    assert left == []
