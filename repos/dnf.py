@@ -7,7 +7,9 @@ reach for the network, or rewrite repository files) and fails when a repository 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -130,6 +132,18 @@ class PackageManager:
         provided = self._provided()
         return tuple(str(one) for one in wanted if not self._satisfied(one, provided))
 
+    def preview(self, source: Source, packages: Sequence[str]) -> str:
+        """What the package manager says that installing would do.
+
+        Raises:
+            CommandError: the transaction cannot be resolved.
+        """
+        with _listable((source,)) as sources:
+            answer = effects.run(self.preview_argv(sources[0], packages), check=False)
+        if answer.returncode != 0 and "Operation aborted" not in answer.output + answer.errors:
+            raise CommandError(answer.argv, answer.returncode, answer.output + answer.errors)
+        return answer.output
+
     def install(self, source: Source, packages: Sequence[str], *, on_line: OnLine | None = None) -> None:
         """Install in one transaction. Nothing asked for: nothing done.
 
@@ -137,7 +151,8 @@ class PackageManager:
             CommandError: the transaction was refused or failed; the host may hold part of it.
         """
         if packages:
-            effects.run(self.install_argv(source, packages), on_line=on_line)
+            with _listable((source,)) as sources:
+                effects.run(self.install_argv(sources[0], packages), on_line=on_line)
 
     def erase(self, packages: Iterable[Nevra], *, on_line: OnLine | None = None) -> None:
         """Erase exactly these, in one transaction.
@@ -161,8 +176,10 @@ class PackageManager:
         now = self.installed()
         plan = undo_plan(before, now)
         # Restoring comes first: what was added may be needed by a newer version, but by no older one.
-        for argv in self.restore_argvs(sources, plan, now) if plan.restore else ():
-            faults += _attempt(argv, on_line)
+        if plan.restore:
+            with _listable(sources) as plain:
+                for argv in self.restore_argvs(plain, plan, now):
+                    faults += _attempt(argv, on_line)
         left = undo_plan(before, self.installed()).erase
         if left:
             faults += _attempt(self.erase_argv(left), on_line)
@@ -203,6 +220,21 @@ def detect(search: str | None = None) -> PackageManager:
     if program := shutil.which("yum", path=search):
         return PackageManager(program, "yum")
     raise UsageError("no-package-manager", "This host has neither dnf nor yum", remedy="Install on an RPM based host.")
+
+
+@contextmanager
+def _listable(sources: Sequence[Source]) -> Iterator[tuple[Source, ...]]:
+    """`sources` by paths that can stand in the list that `reposdir` is: blanks and commas part its members."""
+    with tempfile.TemporaryDirectory(prefix="sealift-repos-") as folder:
+        plain: list[Source] = []
+        for number, source in enumerate(sources):
+            link = Path(folder) / str(number)
+            if set(str(source.reposdir)) & set(" ,\t"):
+                link.symlink_to(source.reposdir)
+                plain.append(Source(link, source.ids))
+            else:
+                plain.append(source)
+        yield tuple(plain)
 
 
 def _installed(line: str) -> Nevra:
