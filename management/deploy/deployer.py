@@ -93,7 +93,6 @@ class Deployer:
                 write_archive(desired, stream)
             host = f"[{desired.address}]" if ":" in desired.address else desired.address
             variables = {
-                "agent_name": desired.agent.name,
                 "agent_unit": desired.agent.unit,
                 "agent_home": desired.agent.home,
                 "agent_release": desired.release,
@@ -101,7 +100,6 @@ class Deployer:
                 "agent_pip": desired.pip,
                 "agent_health": f"http://{host}:{desired.agent.port}{desired.agent.health_path}",
                 "agent_token_file": str(self._places.keys_dir / TOKEN),
-                "fingerprint": desired.fingerprint,
             }
             self._remote.play("agent.yml", target, variables, run_dir)
 

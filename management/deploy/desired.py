@@ -5,8 +5,11 @@ import io
 import json
 import tarfile
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from jinja2 import StrictUndefined, Template
 
 AGENTS_ROOT = "/opt/sealift-agents"
 STATE_ROOT = "/var/lib/sealift-agents"
@@ -53,6 +56,7 @@ class Desired:
     pip: str
     files: tuple[tuple[str, Path], ...]
     config: str
+    unit: str
     token: str
     fingerprint: str
 
@@ -67,8 +71,8 @@ def describe(agent: Agent, address: str, packages: Path, token: str) -> Desired:
     Raises:
         PackageMissingError: `packages` lacks the requirements, pip, or the agent's own wheel.
     """
-    files = tuple(sorted(p for p in packages.glob("*") if p.is_file())) if packages.is_dir() else ()
-    names = [file.name for file in files]
+    wheels = tuple(sorted(p for p in packages.glob("*") if p.is_file())) if packages.is_dir() else ()
+    names = [file.name for file in wheels]
     pip = next((name for name in names if name.startswith("pip-") and name.endswith(".whl")), None)
     own = f"sealift_{agent.name}_agent-"
     if pip is None or "requirements.txt" not in names or not any(name.startswith(own) for name in names):
@@ -82,16 +86,18 @@ def describe(agent: Agent, address: str, packages: Path, token: str) -> Desired:
         "token_file": f"{agent.home}/current/token",
     }
     config_text = json.dumps(config, sort_keys=True, indent=2) + "\n"
+    unit = _unit(agent)
     identity = {
         "layout": LAYOUT,
         "agent": agent.name,
-        "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+        "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in wheels},
         "config": config_text,
+        "unit": unit,
         "token": hashlib.sha256(token.encode()).hexdigest(),
     }
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-    packed = tuple((f"wheels/{file.name}", file) for file in files)
-    return Desired(agent, address, pip, packed, config_text, token, fingerprint)
+    packed = tuple((f"wheels/{file.name}", file) for file in wheels)
+    return Desired(agent, address, pip, packed, config_text, unit, token, fingerprint)
 
 
 def write_archive(desired: Desired, stream: BinaryIO) -> None:
@@ -103,7 +109,16 @@ def write_archive(desired: Desired, stream: BinaryIO) -> None:
         for name, file in desired.files:
             _add(archive, f"{desired.fingerprint}/{name}", file.read_bytes(), 0o644)
         _add(archive, f"{desired.fingerprint}/agent.json", desired.config.encode(), 0o644)
+        _add(archive, f"{desired.fingerprint}/{desired.agent.unit}", desired.unit.encode(), 0o644)
+        _add(archive, f"{desired.fingerprint}/fingerprint", f"{desired.fingerprint}\n".encode(), 0o644)
         _add(archive, f"{desired.fingerprint}/token", desired.token.encode(), 0o600)
+
+
+def _unit(agent: Agent) -> str:
+    text = (files("management.deploy") / "playbooks" / "agent.service.j2").read_text(encoding="utf-8")
+    template = Template(text, undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    rendered: str = template.render(agent_name=agent.name, agent_home=agent.home)
+    return rendered
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:

@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+from sqlalchemy import select
+
 from management.deploy.client import AgentError
 from management.deploy.deployer import DeployError
 from management.deploy.desired import Agent, Target
@@ -44,7 +46,7 @@ def connect(node: Node, host_uuid: str, password: str | None = None) -> None:
 def reconnect_all(node: Node) -> None:
     """Connect every host in the background: after an upgrade their agents may have to follow."""
     with node.database.read() as session:
-        uuids = [host.uuid for host in session.query(HostVO).where(HostVO.deleted.is_(None))]
+        uuids = session.scalars(select(HostVO.uuid).where(HostVO.deleted.is_(None))).all()
     for uuid in uuids:
         node.background(_try_connect, node, uuid)
 

@@ -67,6 +67,8 @@ def test_the_archive_keeps_the_token_private(desired: Desired) -> None:
     assert modes.pop(f"{release}/token") == 0o600
     assert set(modes.values()) == {0o644}
     assert f"{release}/agent.json" in modes
+    assert f"{release}/sealift-host-agent.service" in modes
+    assert "ExecStart=/opt/sealift-agents/host/current/venv/bin/sealift-host-agent --config" in desired.unit
     assert TOKEN not in desired.config
     assert TOKEN not in probe_command(desired)
 
