@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,16 +78,15 @@ def create_keypair(path: Path, comment: str) -> PublicKey:
         raise UsageError("key-name", f"{path} is the name of a public key", remedy="give a name that ends in .pem")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if public.exists():
-            raise FileExistsError(errno.EEXIST, "exists", str(public))
-        for target, content, mode in ((path, key.to_pem(), 0o600), (public, key.public.to_text().encode(), 0o644)):
-            _write_new(target, content, mode)
-    except FileExistsError as error:
-        raise UsageError(
-            "key-exists",
-            f"{error.filename} exists already; a key is never replaced",
-            remedy="give another path, or keep using this key",
-        ) from error
+        for existing in (path, public):
+            if existing.exists():
+                raise UsageError(
+                    "key-exists",
+                    f"{existing} exists already; a key is never replaced",
+                    remedy="give another path, or keep using this key",
+                )
+        _write_new(path, key.to_pem(), 0o600)
+        _write_new(public, key.public.to_text().encode(), 0o644)
     except OSError as error:
         raise InputError("key-unwritable", f"cannot write {path}: {error.strerror}") from error
     return key.public

@@ -8,6 +8,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.freeze import pack_runtime, runtime_inputs
+from builder.memo import Made, remember
 from payload.store import Store
 
 MANIFEST = """\
@@ -125,3 +127,37 @@ def qcow2(virtual: int = 4096, *, version: int = 3, backing: int = 0, bits: int 
 def sha256(path: Path) -> str:
     """A file's digest in the project's form."""
     return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def stand_in_runtime(site: Site, folder: Path) -> Path:
+    """Have a shell script in the store as the frozen runtime, so that a build need not freeze one."""
+    (folder / "runtime").mkdir()
+    program = folder / "runtime/sealift-runtime"
+    program.write_text('#!/bin/sh\necho "runtime of $SEALIFT_BUNDLE called with $#: $*"\n')
+    program.chmod(0o755)
+    packed = folder / "runtime.tar.gz"
+    pack_runtime(folder / "runtime", packed)
+    remember(site.store, runtime_inputs(), Made(filename=packed.name, digest=site.store.add_file(packed)))
+    return packed
+
+
+def write_index(folder: Path) -> None:
+    """The wheels that the product can have."""
+    write_wheel(folder, "base-lib", "1.0")
+    write_wheel(folder, "base-lib", "1.2", "other-lib>=2")
+    write_wheel(folder, "other-lib", "2.0", "only-on-windows; sys_platform == 'win32'")
+    write_wheel(folder, "other-lib", "3.0", tag="cp311-cp311-manylinux_2_39_x86_64")
+    write_wheel(folder, "pip", "25.3")
+
+
+def write_product(folder: Path) -> None:
+    """The product's manifest and all that it names."""
+    for name in ("app", "units", "config"):
+        (folder / name).mkdir(parents=True)
+    (folder / "bundle.toml").write_text(MANIFEST)
+    (folder / "app/pyproject.toml").write_text(PROJECT)
+    (folder / "app/backend.py").write_text(BACKEND)
+    (folder / "app/demo_app.py").write_text("print('demo')\n")
+    (folder / "units/demo.service.j2").write_text("[Service]\nExecStart={{ venv }}/bin/demo\nUser={{ user }}\n")
+    (folder / "config/demo.toml.j2").write_text("port = {{ answers.port }}\n")
+    (folder / "trial.qcow2").write_bytes(qcow2())
