@@ -11,9 +11,10 @@ import solv  # type: ignore[import-untyped]
 from payload.digest import Digest
 from payload.errors import ResolveError
 from repos.chain import explain
-from repos.metadata import Metadata, safe_location
+from repos.metadata import Metadata
 from repos.nevra import Nevra, Requirement
 from repos.pool import Pool
+from repos.repomd import safe_location
 
 _URPM_REORDER = 23  # libsolv's SOLVER_FLAG_URPM_REORDER, which its Python module does not name
 _FLAGS = (

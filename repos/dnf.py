@@ -65,7 +65,8 @@ class PackageManager:
     def base_argv(self, sources: Sequence[Source]) -> tuple[str, ...]:
         """The words that every call begins with."""
         reposdir = ",".join(str(source.reposdir) for source in sources)
-        weak = ("--setopt=install_weak_deps=0",) if self.kind == "dnf" else ()
+        # yum 3 knows neither; it asks again by itself, as metadata_expire=0 in our files says.
+        own = ("--refresh", "--setopt=install_weak_deps=0") if self.kind == "dnf" else ()
         root = (f"--installroot={self.root}",) if self.root else ()
         return (
             self.program,
@@ -76,7 +77,7 @@ class PackageManager:
             "--setopt=skip_if_unavailable=0",
             "--setopt=gpgcheck=1",
             "--setopt=clean_requirements_on_remove=0",
-            *weak,
+            *own,
             "--disablerepo=*",
             *(f"--enablerepo={id_}" for source in sources for id_ in source.ids),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from payload.errors import InputError
 from payload.model import Manifest, Upstream
 from templates.render import render
 
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]")
 REPOSITORY_FOLDER = "repository"
 """The bundle's own repository, in the bundle and in a release folder."""
 
@@ -25,6 +27,8 @@ class PrivateRepository:
     repo_gpgcheck: bool
     metadata_expire: int = 0
     """Seconds for which the package manager may believe what it read before."""
+    module_hotfixes: bool = False
+    """Its packages were chosen already: a module that the host has enabled does not hide them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,12 @@ def bundle_repository(manifest: Manifest, release: Path) -> RepositoryFile:
     each package has its upstream's besides."""
     product = manifest.product
     repository = PrivateRepository(
-        id=f"{product.name}-bundle",
+        # One id for each version: yum 3 keeps its cache by id, and refuses metadata older than what it has there.
+        id=f"{product.name}-bundle-{_NOT_IN_IDS.sub('_', str(product.version))}",
         name=f"{product.title} {product.version}, from its bundle",
         baseurl=(release / REPOSITORY_FOLDER).as_uri(),
         gpgkeys=key_urls(manifest.repository.upstreams, release),
         repo_gpgcheck=False,
+        module_hotfixes=True,
     )
     return RepositoryFile(product.title, (repository,))

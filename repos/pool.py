@@ -8,8 +8,9 @@ from typing import Any
 import solv  # type: ignore[import-untyped]
 
 from payload.errors import ResolveError
-from repos.metadata import Metadata, bad_metadata
+from repos.metadata import Metadata
 from repos.nevra import Nevra, Requirement
+from repos.repomd import bad_metadata
 
 _RELATIONS = {"<": solv.REL_LT, "=": solv.REL_EQ, ">": solv.REL_GT}
 _COPIED = (solv.SOLVABLE_PROVIDES, solv.SOLVABLE_REQUIRES, solv.SOLVABLE_CONFLICTS, solv.SOLVABLE_OBSOLETES)

@@ -15,7 +15,7 @@ import urllib3
 
 from payload.errors import IntegrityError, ResolveError, UsageError
 from payload.model import Manifest
-from repos.metadata import REPOMD, parse_repomd
+from repos.repomd import REPOMD, parse_repomd
 from repos.sync import join_url
 
 _SAMPLE = 1 << 20

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from payload import effects
-from payload.errors import CommandError, InputError, TrustError
+from payload.errors import CommandError, InputError, IntegrityError, TrustError
+from repos.header import read_rpm
 
 _BLOCK = re.compile(r"-----BEGIN PGP PUBLIC KEY BLOCK-----.*?-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL)
 _AT_ONCE = 200
@@ -93,7 +94,15 @@ def _check(database: Path, packages: Sequence[Path]) -> Iterator[str]:
     for package in packages:
         verdict = lines.get(str(package), "")
         if verdict != "digests signatures OK":
-            yield f"{package}: {verdict or 'no verdict'}"
+            yield f"{_label(package)}: {verdict or 'no verdict'}"
+
+
+def _label(package: Path) -> str:
+    """Its name in words: in a store its file name is a digest."""
+    try:
+        return f"{read_rpm(package).nevra.short} ({package})"
+    except IntegrityError:
+        return str(package)
 
 
 def _import(database: Path, key: Path) -> None:

@@ -135,7 +135,12 @@ def _package(spec: Spec) -> str:
 def _entries(kind: str, dependencies: tuple[str, ...]) -> str:
     if not dependencies:
         return ""
-    return f"<rpm:{kind}>{''.join(_entry(Requirement.parse(text)) for text in dependencies)}</rpm:{kind}>"
+    return f"<rpm:{kind}>{''.join(_entry(_dependency(text)) for text in dependencies)}</rpm:{kind}>"
+
+
+def _dependency(text: str) -> Requirement:
+    """A rich dependency stands in one attribute, as createrepo writes it."""
+    return Requirement(text) if text.startswith("(") else Requirement.parse(text)
 
 
 def _entry(dependency: Requirement) -> str:

@@ -79,6 +79,22 @@ def test_an_unknown_package_of_the_baseline_is_told(tmp_path: Path) -> None:
     assert closure.unknown == (stranger,)
 
 
+def test_a_rich_dependency_follows_its_condition(tmp_path: Path) -> None:
+    metadata = load(
+        tmp_path,
+        [Spec("tool", "1", requires=("(extra if shell)",)), Spec("extra", "1"), SHELL, Spec("alone", "1")],
+    )
+    assert names(resolve_closure(["tool", "alone"], [metadata])) == ["alone", "tool"]
+    assert names(resolve_closure(["tool", "shell"], [metadata])) == ["extra", "shell", "tool"]
+    assert names(resolve_closure(["tool"], [metadata], baseline=nevras(SHELL))) == ["extra", "tool"]
+
+
+def test_an_obsoleted_package_makes_room(tmp_path: Path) -> None:
+    old, new = Spec("old", "1"), Spec("new", "1", obsoletes=("old < 2",), provides=("old = 2",))
+    metadata = load(tmp_path, [old, new, Spec("tool", "1", requires=("old",))])
+    assert names(resolve_closure(["tool", "new"], [metadata])) == ["new", "tool"]
+
+
 def test_two_upstreams(tmp_path: Path) -> None:
     base = load(tmp_path, [Spec("library", "1")])
     extra = load(tmp_path, [Spec("tool", "1", requires=("library",))], "extra")

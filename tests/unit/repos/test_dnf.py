@@ -34,6 +34,7 @@ def test_install_words_of_dnf() -> None:
         "--setopt=skip_if_unavailable=0",
         "--setopt=gpgcheck=1",
         "--setopt=clean_requirements_on_remove=0",
+        "--refresh",
         "--setopt=install_weak_deps=0",
         *OWN,
         "install",
@@ -44,7 +45,7 @@ def test_install_words_of_dnf() -> None:
 
 def test_install_words_of_yum() -> None:
     argv = PackageManager("/usr/bin/yum", "yum").install_argv(SOURCE, ["tool"])
-    assert "--setopt=install_weak_deps=0" not in argv
+    assert not {"--setopt=install_weak_deps=0", "--refresh"} & set(argv)
     assert [*OWN, "install", "tool"] == list(argv[-4:])
 
 
@@ -154,6 +155,21 @@ def test_install_upgrade_and_undo(host: PackageManager, releases: dict[str, Sour
     assert host.undo(before, (releases["1"],)) == before
 
     assert host.undo(empty, (releases["1"],)) == empty
+
+
+def test_a_repository_that_changed_is_read_again(
+    host: PackageManager, releases: dict[str, Source], tmp_path: Path
+) -> None:
+    served = tmp_path / "release"
+    shutil.copytree(releases["1"].reposdir.parent, served)
+    file = bundle_repository(manifest(), served)
+    (served / "yum.repos.d" / "private.repo").write_text(file.render())
+    source = Source(served / "yum.repos.d", file.ids)
+    host.install(source, ["library"])
+    shutil.rmtree(served / "repository")
+    shutil.copytree(releases["2"].reposdir.parent / "repository", served / "repository")
+    host.install(source, ["library >= 1:2"])
+    assert names(host.installed()) == {"added-1-1.noarch", "library-1:2-1.noarch"}
 
 
 def test_preview_changes_nothing(host: PackageManager, releases: dict[str, Source]) -> None:

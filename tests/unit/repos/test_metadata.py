@@ -17,7 +17,7 @@ from payload.events import NullSink
 from payload.model import Upstream
 from payload.store import Store
 from repos.closure import resolve_closure
-from repos.metadata import load_metadata, parse_repomd, safe_location, screen
+from repos.metadata import load_metadata
 from repos.sync import Fetcher
 from tests.unit.repos.conftest import Signer
 from tests.unit.repos.packages import Spec, write_repository
@@ -131,57 +131,3 @@ def test_no_repository_there(tmp_path: Path, fetcher: Fetcher) -> None:
     with pytest.raises(ResolveError) as caught:
         load_metadata(upstream(f"file://{tmp_path}/none"), [], fetcher)
     assert "repodata/repomd.xml" in caught.value.brief
-
-
-BOMB = b"""<?xml version="1.0"?>
-<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
-<x>&b;</x>"""
-
-
-@pytest.mark.parametrize("content", [BOMB, BOMB.decode().encode("utf-16"), b"", b"<", b"no xml", b"<!-- only -->"])
-def test_hostile_or_broken_xml(content: bytes) -> None:
-    with pytest.raises(IntegrityError) as caught:
-        screen(content, where="there")
-    assert caught.value.code == "bad-metadata"
-    with pytest.raises(IntegrityError):
-        parse_repomd(content, where="there")
-
-
-def test_plain_xml_passes() -> None:
-    screen(b"<?xml version='1.0'?><!-- a comment --><x/>", where="there")
-
-
-REPOMD = """<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="primary">
-<checksum type="{kind}">{digest}</checksum><location href="{href}"/><size>{size}</size></data></repomd>"""
-
-
-@pytest.mark.parametrize(
-    ("changed", "error"),
-    [
-        ({}, None),
-        ({"kind": "sha"}, ResolveError),
-        ({"digest": "abc"}, IntegrityError),
-        ({"href": "../../etc/passwd"}, IntegrityError),
-        ({"href": "/etc/passwd"}, IntegrityError),
-        ({"href": "http://elsewhere/x"}, IntegrityError),
-        ({"href": ""}, IntegrityError),
-        ({"size": "-1"}, IntegrityError),
-    ],
-)
-def test_records_of_repomd(changed: dict[str, str], error: type[Exception] | None) -> None:
-    good = {"kind": "sha256", "digest": "0" * 64, "href": "repodata/primary.xml.gz", "size": "10"}
-    content = REPOMD.format(**good | changed).encode()
-    if error is None:
-        file = parse_repomd(content, where="there").find("primary")
-        assert file is not None
-        assert (file.location, file.digest, file.size) == ("repodata/primary.xml.gz", f"sha256:{'0' * 64}", 10)
-        return
-    with pytest.raises(error):
-        parse_repomd(content, where="there")
-
-
-def test_locations() -> None:
-    assert safe_location("./Packages//a.rpm", where="there") == "Packages/a.rpm"
-    for bad in ("..", "a/../../b", "/a", "a\\b"):
-        with pytest.raises(IntegrityError):
-            safe_location(bad, where="there")

@@ -20,9 +20,9 @@ def parse(text: str) -> dict[str, dict[str, str]]:
 
 def test_the_bundles_repository() -> None:
     file = bundle_repository(manifest(upstreams=2), Path("/opt/thing/releases/1.0"))
-    assert file.ids == ("thing-bundle",)
+    assert file.ids == ("thing-bundle-1.0",)
     assert parse(file.render()) == {
-        "thing-bundle": {
+        "thing-bundle-1.0": {
             "name": "The Thing 1.0, from its bundle",
             "baseurl": "file:///opt/thing/releases/1.0/repository",
             "enabled": "1",
@@ -33,6 +33,7 @@ def test_the_bundles_repository() -> None:
             "file:///opt/thing/releases/1.0/keys/extra-1.asc",
             "skip_if_unavailable": "0",
             "metadata_expire": "0",
+            "module_hotfixes": "1",
         }
     }
 

@@ -62,8 +62,8 @@ def test_signed_packages_pass(rpms: dict[str, Path], signers: tuple[Signer, Sign
 def test_unsigned_and_foreign_packages_are_all_named(rpms: dict[str, Path], signers: tuple[Signer, Signer]) -> None:
     with pytest.raises(TrustError) as caught:
         verify_packages(list(rpms.values()), [signers[0].public])
-    named = {Path(line.partition(": ")[0]) for line in caught.value.details.splitlines()}
-    assert named == {rpms["unsigned"], rpms["foreign"]}
+    named = {line.partition(": ")[0] for line in caught.value.details.splitlines()}
+    assert named == {f"{name}-1-1.noarch ({rpms[name]})" for name in ("unsigned", "foreign")}
 
 
 def test_one_flipped_byte_is_refused(rpms: dict[str, Path], signers: tuple[Signer, Signer], tmp_path: Path) -> None:
@@ -73,4 +73,8 @@ def test_one_flipped_byte_is_refused(rpms: dict[str, Path], signers: tuple[Signe
     damaged.write_bytes(content)
     with pytest.raises(TrustError) as caught:
         verify_packages([damaged, rpms["library"]], [signers[0].public])
-    assert caught.value.details.startswith(str(damaged))
+    assert caught.value.details.startswith(f"tool-2.0~rc1-1.noarch ({damaged}): ")
+    damaged.write_bytes(b"nothing like it")
+    with pytest.raises(TrustError) as caught:
+        verify_packages([damaged], [signers[0].public])
+    assert caught.value.details.startswith(f"{damaged}: ")
