@@ -57,13 +57,13 @@ def read_answers_file(path: Path) -> dict[str, object]:
         ) from error
 
 
-def resolve(questions: tuple[Answer, ...], sources: Sources) -> Answers:
-    """Answer every question.
+def resolve(known: tuple[Answer, ...], questions: tuple[Answer, ...], sources: Sources) -> Answers:
+    """Answer `questions`, which are those of the `known` ones that this run needs.
 
     Raises:
         InputError: answers are missing, unknown or of the wrong kind; `details` lists all of them.
     """
-    problems = _unknown(questions, sources)
+    problems = _unknown(known, sources)
     values: dict[str, AnswerValue] = {}
     hidden: dict[str, str] = {}
     generated: list[str] = []

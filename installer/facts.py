@@ -97,7 +97,7 @@ def gather(host: Host, paths: Sequence[Path], users: Iterable[str]) -> Facts:
         package_lock_holder=_package_lock_holder(),
         ports=listening(*(_text(Path("/proc/net") / name) for name in ("tcp", "tcp6"))),
         file_systems=tuple(_file_system(path) for path in paths),
-        homes={user: home for user in users if (home := _home(user, host))},
+        homes=homes(users, host),
         tools=tuple(tool for tool in WANTED_TOOLS if shutil.which(tool)),
     )
 
@@ -165,6 +165,11 @@ def _file_system(path: Path) -> FileSystem:
         writable=not info.f_flag & os.ST_RDONLY,
         executable=not info.f_flag & os.ST_NOEXEC,
     )
+
+
+def homes(users: Iterable[str], host: Host) -> dict[str, str]:
+    """Home folder of each of `users` that exists."""
+    return {user: home for user in users if (home := _home(user, host))}
 
 
 def _home(user: str, host: Host) -> str | None:

@@ -75,9 +75,11 @@ def read_folder(folder: Path) -> tuple[PublicKey, ...]:
     Raises:
         InputError: one is malformed.
     """
-    if not folder.is_dir():
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".pub")
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # the host's own ring is root's: others use --key
         return ()
-    return tuple(_read(path) for path in sorted(folder.glob("*.pub")))
+    return tuple(_read(path) for path in paths)
 
 
 def file_name(key: PublicKey) -> str:

@@ -23,7 +23,7 @@ def check_private(folder: Path) -> None:
         info = folder.lstat()
     except FileNotFoundError:
         return
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid not in {0, os.geteuid()} or info.st_mode & 0o022:
         raise TrustError(
             "state-not-private",
             f"{folder} is not a folder that only root can write",

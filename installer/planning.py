@@ -91,7 +91,7 @@ def plan_install(site: Site, offer: Offer, chosen: Chosen, *, user_exists: bool)
         mirror=chosen.mirror,
         answers=dict(chosen.values),
         units=tuple(unit.name for unit in offer.units),
-        links=tuple(str(link.path) for link in _links(layout, offer)),
+        links=tuple(str(link.path) for link in links_of(layout, offer)),
         user_created=not user_exists,
     )
     steps: list[AnyStep] = [
@@ -135,7 +135,7 @@ def plan_upgrade(site: Site, offer: Offer, chosen: Chosen, state: State) -> Plan
         "mirror": chosen.mirror,
         "answers": dict(chosen.values),
         "units": tuple(unit.name for unit in offer.units),
-        "links": tuple(str(link.path) for link in _links(layout, offer)),
+        "links": tuple(str(link.path) for link in links_of(layout, offer)),
     }
     config = tuple(replace(file, before=old.config.get(str(file.path))) for file in offer.config)
     steps: list[AnyStep] = [
@@ -197,7 +197,7 @@ def plan_rollback(site: Site, current: Offer, target: Offer, state: State, snaps
         "current": target.version,
         "releases": releases,
         "units": tuple(unit.name for unit in target.units),
-        "links": tuple(str(link.path) for link in _links(layout, target)),
+        "links": tuple(str(link.path) for link in links_of(layout, target)),
     }
     database = current.manifest.server.database
     restored = (
@@ -397,13 +397,14 @@ def _units(layout: Layout, offer: Offer, before: tuple[str, ...]) -> list[AnySte
     return [InstallUnits(folder=layout.units_dir, units=offer.units, remove=gone, reason="systemd runs the product")]
 
 
-def _links(layout: Layout, offer: Offer) -> tuple[Link, ...]:
+def links_of(layout: Layout, offer: Offer) -> tuple[Link, ...]:
+    """Links to the product's commands."""
     venv = layout.current / "venv/bin"
     return tuple(Link(layout.commands_dir / name, str(venv / name)) for name in offer.manifest.server.commands)
 
 
 def _links_step(layout: Layout, offer: Offer, before: tuple[str, ...]) -> MakeLinks:
-    links = _links(layout, offer)
+    links = links_of(layout, offer)
     now = {str(link.path) for link in links}
     return MakeLinks(
         links=links,

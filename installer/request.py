@@ -8,7 +8,7 @@ from typing import Literal
 
 from payload.errors import UsageError
 
-Action = Literal["install", "upgrade", "info", "list", "check", "extract", "dry-run", "preflight"]
+Action = Literal["install", "info", "list", "check", "extract", "dry-run", "preflight"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Request:
     json: bool = False
 
     @property
-    def uses_bundle_repository(self) -> bool:
-        """Packages come from the bundle, not from a mirror."""
-        return self.mirror is None
+    def looks_at_host(self) -> bool:
+        """The answer depends on what is installed."""
+        return self.action in {"install", "dry-run", "preflight"}
 
 
 def check_request(request: Request, program: str) -> Request:

@@ -54,7 +54,7 @@ def open_session(
     check_private(claimed.state_dir)
     ask = dialogue.confirm_key if dialogue is not None else None
     bundle, trusted = verify(unverified, find_keys(claimed, request.key), ask)
-    state = load_state(claimed)
+    state = load_state(claimed) if request.looks_at_host else None
     prefix = Path(state.prefix) if state else request.prefix
     layout = Layout.of(bundle.index.manifest.product.name, prefix, root)
     host = Host(scratch=layout.state_dir, sink=sink, bundle=bundle)

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from installer.layout import Layout
 from payload.digest import Digest
-from payload.errors import IntegrityError
+from payload.errors import IntegrityError, UsageError
 from payload.model import Document, Name
 from payload.version import Version
 
@@ -97,6 +97,12 @@ def load_state(layout: Layout) -> State | None:
         text = layout.state_file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise UsageError(
+            "not-root",
+            f"only root can see what is installed ({layout.state_file})",
+            remedy="run it with sudo, or as root",
+        ) from error
     return parse_state(text, layout.state_file)
 
 

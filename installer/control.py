@@ -1,0 +1,252 @@
+"""What `<product>-ctl` does with an installed product."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from installer.facts import homes
+from installer.flow import require_root
+from installer.layout import Layout
+from installer.lock import check_private, exclusive
+from installer.offer import Offer, installed_offer
+from installer.packages import removable
+from installer.plan import Plan
+from installer.planning import Site, plan_rollback, plan_uninstall
+from installer.report import final_report
+from installer.session import log_path, new_run
+from installer.state import ReleaseRecord, State, load_state
+from installer.steps import AwaitHealth, Host
+from installer.steps.saved import kept, remove_empty, remove_tree
+from installer.steps.service import StartUnits, StopUnits, active_units
+from installer.survey import unit_states
+from installer.transaction import recover, run_plan, unfinished
+from installer.views import View
+from payload.errors import SealiftError, UsageError
+from payload.events import LogSink, Note, Sink, TeeSink
+from repos.dnf import detect
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """An installed product."""
+
+    layout: Layout
+    state: State
+    host: Host
+    sink: Sink
+
+    def offer(self, version: object | None = None) -> Offer:
+        """A release that lies here; the current one unless told."""
+        record = self.record(self.state.current if version is None else version)
+        return installed_offer(self.layout, record.version, record.bundle, self.state.answers)
+
+    def record(self, version: object) -> ReleaseRecord:
+        """The record of a release.
+
+        Raises:
+            UsageError: it does not lie here.
+        """
+        record = self.state.release(version)
+        if record is None:
+            known = ", ".join(str(each.version) for each in self.state.releases)
+            raise UsageError("release-unknown", f"there is no release {version} here", details=f"there are: {known}")
+        return record
+
+
+def find(product: str, sink: Sink, root: Path = Path("/")) -> Installed:
+    """The product on this host.
+
+    Raises:
+        UsageError: it is not installed, or the caller is not root.
+    """
+    require_root()
+    layout = Layout.of(product, root=root)
+    check_private(layout.state_dir)
+    state = load_state(layout)
+    if state is None:
+        raise UsageError("nothing-installed", f"{product} is not installed on this host")
+    layout = Layout.of(product, Path(state.prefix), root)
+    return Installed(layout, state, Host(scratch=layout.state_dir, sink=sink), sink)
+
+
+def status(installed: Installed) -> View:
+    """What runs."""
+    offer, layout, state = installed.offer(), installed.layout, installed.state
+    units = unit_states(offer, installed.host)
+    answering = _answers(offer, installed.host)
+    waiting = [str(path) for path in unfinished(layout)]
+    body = {
+        "product": layout.product,
+        "version": str(state.current),
+        "prefix": str(layout.prefix),
+        "units": units,
+        "healthy": answering,
+        "unfinished": waiting,
+    }
+    lines = [f"{offer.manifest.product.title} {state.current} in {layout.prefix}"]
+    lines += [f"  {unit}: {word}" for unit, word in units.items()]
+    if answering is not None:
+        lines.append(f"  {offer.health_url}: {'answers' if answering else 'does not answer'}")
+    lines += [f"  an unfinished run waits: {path} (the next run puts it right)" for path in waiting]
+    return View(body, tuple(lines))
+
+
+def releases(installed: Installed) -> View:
+    """What lies here."""
+    rows = [
+        {
+            "version": str(record.version),
+            "current": record.version == installed.state.current,
+            "installed-at": record.installed_at,
+            "bundle": record.bundle,
+            "can-roll-back-to": _can_go_back(record, installed.state),
+        }
+        for record in installed.state.releases
+    ]
+    lines = (
+        f"{'*' if row['current'] else ' '} {row['version']:<12} installed {row['installed-at']}"
+        f"{'  (rollback possible)' if row['can-roll-back-to'] else ''}"
+        for row in rows
+    )
+    return View(rows, tuple(lines))
+
+
+def start(installed: Installed) -> tuple[str, ...]:
+    """Start the product and wait until it answers."""
+    with exclusive(installed.layout):
+        installed = _recovered(installed)
+        offer = installed.offer()
+        step = StartUnits(units=offer.startable, reason="asked for")
+        step.apply(installed.host, step.prepare(installed.host))
+        if (health := _health_step(offer)) is not None:
+            health.apply(installed.host, health.prepare(installed.host))
+    return status(installed).lines
+
+
+def stop(installed: Installed) -> tuple[str, ...]:
+    """Stop the product."""
+    with exclusive(installed.layout):
+        installed = _recovered(installed)
+        step = StopUnits(units=installed.offer().startable, reason="asked for")
+        step.apply(installed.host, step.prepare(installed.host))
+    return status(installed).lines
+
+
+def rollback(installed: Installed, to: str | None, confirm: Callable[[Plan], bool]) -> tuple[str, ...]:
+    """Go back to a release that lies here, with its database and configuration. Needs no network and no bundle.
+
+    Raises:
+        UsageError: there is no such release, or the operator declined.
+        SealiftError: it failed; the type says what became of the host.
+    """
+    with exclusive(installed.layout):
+        installed = _recovered(installed)
+        record = choose_target(installed.state, to)
+        target = installed.offer(record.version)
+        snapshot = kept(Path(record.config_snapshot)) if record.config_snapshot else None
+        files = snapshot.files if snapshot else ()
+        plan = plan_rollback(_site(installed), installed.offer(), target, installed.state, files)
+        log = _act(installed, plan, confirm)
+    report = final_report("rollback", installed.layout, target, generated=(), before=installed.state, log=log)
+    return (*report, f"The newer database and configuration are in {installed.layout.kept(plan.run)}")
+
+
+def uninstall(installed: Installed, *, purge: bool, confirm: Callable[[Plan], bool]) -> tuple[str, ...]:
+    """Remove the product; with `purge` its configuration, data, logs and user too.
+
+    Raises:
+        UsageError: the operator declined.
+        SealiftError: it failed; the type says what became of the host.
+    """
+    layout = installed.layout
+    with exclusive(layout):
+        installed = _recovered(installed)
+        state = installed.state
+        packages = removable(detect(), installed.host, state.packages_added) if state.packages_added else ()
+        plan = plan_uninstall(_site(installed), installed.offer(), state, packages, purge=purge)
+        _act(installed, plan, confirm)
+        # the journal lies here, so these go when it has nothing more to say
+        remove_tree(layout.data_dir if purge else layout.state_dir)
+        remove_empty((layout.data_dir, layout.config_dir))
+        if purge:
+            remove_tree(layout.log_dir)
+    left = [path for path in (layout.config_dir, layout.data_dir, layout.log_dir) if path.exists()]
+    stays = [f"These stay: {', '.join(map(str, left))}. To remove them too, use --purge."] if left else []
+    return (f"{layout.product} is removed from this host.", *stays)
+
+
+def choose_target(state: State, to: str | None) -> ReleaseRecord:
+    """The release to go back to: `to`, or the newest one below the current.
+
+    Raises:
+        UsageError: there is none, it is the current one, or nothing was kept for it.
+    """
+    possible = [record for record in state.releases if _can_go_back(record, state)]
+    names = ", ".join(str(record.version) for record in possible) or "none"
+    if to is None:
+        older = [record for record in possible if record.version < state.current]
+        if not older:
+            raise UsageError("no-older-release", f"there is no release below {state.current} to go back to")
+        return max(older, key=lambda record: record.version)
+    found = next((record for record in possible if str(record.version) == to), None)
+    if found is None:
+        raise UsageError("release-unknown", f"cannot go back to {to}", details=f"possible: {names}")
+    return found
+
+
+def _can_go_back(record: ReleaseRecord, state: State) -> bool:
+    return record.version != state.current and record.config_snapshot is not None
+
+
+def _site(installed: Installed) -> Site:
+    units = tuple(unit for unit in installed.state.units if "@." not in unit)
+    users = {key.authorize for key in installed.offer().manifest.ssh_keys if key.authorize}
+    return Site(
+        layout=installed.layout,
+        run=new_run(installed.layout),
+        stamp=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        homes=homes(users, installed.host),
+        active=bool(active_units(units, installed.host)),
+    )
+
+
+def _act(installed: Installed, plan: Plan, confirm: Callable[[Plan], bool]) -> Path:
+    if not confirm(plan):
+        raise UsageError("declined", "nothing was changed", remedy="run it again when you are ready; -y does not ask")
+    log = log_path(installed.layout, plan.run)
+    sink = TeeSink(installed.sink, LogSink(log))
+    outcome = run_plan(plan, installed.layout, replace(installed.host, sink=sink))
+    if (error := outcome.final_error()) is not None:
+        error.details = "\n".join(filter(None, (error.details, f"log: {log}")))
+        sink.emit(Note(f"{outcome.result}: {error}", "detail"))
+        raise error
+    return log
+
+
+def _recovered(installed: Installed) -> Installed:
+    if not unfinished(installed.layout):
+        return installed
+    installed.sink.emit(Note("an earlier run was cut off; putting that right first", "warning"))
+    recover(installed.layout, installed.host)
+    return find(installed.layout.product, installed.sink, installed.layout.root)
+
+
+def _health_step(offer: Offer) -> AwaitHealth | None:
+    health = offer.manifest.server.health
+    if health is None or offer.health_url is None:
+        return None
+    return AwaitHealth(url=offer.health_url, timeout=health.timeout, units=offer.startable, reason="asked for")
+
+
+def _answers(offer: Offer, host: Host) -> bool | None:
+    if (step := _health_step(offer)) is None:
+        return None
+    try:
+        once = replace(step, timeout=0.0, units=())
+        once.apply(host, once.prepare(host))
+    except SealiftError:
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""The command line of `<product>-ctl`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from installer import control
+from installer.control import Installed
+from installer.dialogue import TerminalDialogue, on_terminal
+from installer.plan import Plan
+from installer.views import View
+from payload.errors import UsageError
+from payload.events import Note, Sink, sink_for
+
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def control_app(product: str) -> typer.Typer:
+    """The control commands of `product`."""
+    app = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=f"Look at {product}, start and stop it, go back to an earlier release, or remove it.",
+    )
+
+    @app.command()
+    def status(json_output: Json = False) -> None:
+        """Show version, units and whether the product answers."""
+        with _installed(product, quiet=json_output) as installed:
+            show(control.status(installed), json_output)
+
+    @app.command()
+    def releases(json_output: Json = False) -> None:
+        """List the releases on this host; the current one has a star."""
+        with _installed(product, quiet=json_output) as installed:
+            show(control.releases(installed), json_output)
+
+    @app.command()
+    def start() -> None:
+        """Start the product and wait until it answers."""
+        with _installed(product) as installed:
+            typer.echo("\n".join(control.start(installed)))
+
+    @app.command()
+    def stop() -> None:
+        """Stop the product."""
+        with _installed(product) as installed:
+            typer.echo("\n".join(control.stop(installed)))
+
+    @app.command()
+    def rollback(
+        to: Annotated[str | None, typer.Option("--to", metavar="VERSION", help="The release to go back to.")] = None,
+        yes: Yes = False,
+    ) -> None:
+        """Go back to an earlier release, its database and its configuration. Needs no network."""
+        with _installed(product) as installed:
+            lines = control.rollback(installed, to, _asker(installed.sink, yes))
+            typer.echo("\n".join(lines))
+
+    @app.command()
+    def uninstall(
+        purge: Annotated[bool, typer.Option("--purge", help="Configuration, data, logs and user too.")] = False,
+        yes: Yes = False,
+    ) -> None:
+        """Remove the product. Configuration and data stay unless --purge is given."""
+        with _installed(product) as installed:
+            lines = control.uninstall(installed, purge=purge, confirm=_asker(installed.sink, yes))
+            typer.echo("\n".join(lines))
+
+    return app
+
+
+def show(view: View, as_json: bool) -> None:
+    """Print a view."""
+    typer.echo(json.dumps(view.body, indent=2, ensure_ascii=False) if as_json else "\n".join(view.lines))
+
+
+@contextmanager
+def _installed(product: str, *, quiet: bool = False) -> Iterator[Installed]:
+    sink = sink_for(sys.stderr, quiet=quiet)
+    try:
+        yield control.find(product, sink)
+    finally:
+        sink.close()
+
+
+def _asker(sink: Sink, yes: bool) -> Callable[[Plan], bool]:
+    """What changes an installed product asks first; without a terminal only -y goes on."""
+
+    def ask(plan: Plan) -> bool:
+        if yes:
+            return True
+        if not on_terminal():
+            raise UsageError("not-confirmed", "nobody is there to confirm", remedy="give -y to go on without asking")
+        for line in plan.lines():
+            sink.emit(Note(line))
+        return TerminalDialogue().confirm(f"{plan.mode} to {plan.product} {plan.version} now?")
+
+    return ask

@@ -1,0 +1,250 @@
+"""A run of a bundle that may change the host: decide, examine, plan, ask, act, report."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from installer.answers import Answers, Sources, read_answers_file, read_kept, resolve
+from installer.facts import Facts, gather
+from installer.lock import exclusive
+from installer.offer import Offer, make_offer
+from installer.packages import choose_repositories
+from installer.plan import Mode, Plan
+from installer.planning import Chosen, Site, links_of, plan_install, plan_repair, plan_upgrade
+from installer.preflight import Finding, Subject, examine, report_lines
+from installer.report import final_report
+from installer.rules import Meaning, decide
+from installer.session import Session, log_path, new_keys, new_run
+from installer.state import load_state
+from installer.steps.packages import source_of
+from installer.steps.service import active_units
+from installer.survey import missing_packages, survey, unit_states
+from installer.transaction import recover, run_plan, unfinished
+from payload.errors import BusyError, PreflightError, UsageError
+from payload.events import LogSink, Note, TeeSink, stage
+from repos.offline import bundle_repository
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is known before anything is changed. `plan` is None when there is nothing to do."""
+
+    plan: Plan | None
+    mode: Mode
+    offer: Offer
+    answers: Answers
+    facts: Facts
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+
+def install(session: Session) -> tuple[str, ...]:
+    """Carry the request out and return the report.
+
+    Raises:
+        SealiftError: it was refused, or failed; the type says what became of the host.
+    """
+    require_root()
+    if unfinished(session.layout):
+        with exclusive(session.layout):
+            session = _recover(session)
+    prepared = prepare(session, os.environ)
+    for finding in prepared.findings:
+        if not finding.strict:
+            session.sink.emit(Note("\n".join(report_lines((finding,))), "warning"))
+    refuse(prepared.findings)
+    if prepared.plan is None:
+        return prepared.notes
+    _confirm(session, prepared.plan)
+    with exclusive(session.layout):
+        if load_state(session.layout) != session.state or unfinished(session.layout):
+            raise BusyError("state-changed", "another run changed this host meanwhile", remedy="run the command again")
+        return _run(session, prepared, prepared.plan)
+
+
+def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
+    """Look at everything and plan. Changes nothing.
+
+    Raises:
+        UsageError: the request does not fit this host.
+        InputError: answers are missing or wrong, or a template cannot be rendered.
+    """
+    index = session.bundle.index
+    meaning = decide(session.request, session.state, index.manifest, session.bundle.digest, session.program)
+    answers = _answers(session, environment, meaning)
+    offer = make_offer(index, session.bundle.digest, session.bundle.read, session.layout, answers.values)
+    facts = _facts(session, offer)
+    if meaning == "same":
+        return _same_again(session, offer, answers, facts)
+    findings = _examine(session, meaning, offer, facts, packages=missing_packages(offer))
+    chosen = _choose(session, offer, answers)
+    site = _site(session, facts)
+    if meaning == "install" or session.state is None:
+        exists = offer.manifest.user in facts.homes
+        plan = plan_install(site, offer, chosen, user_exists=exists)
+    else:
+        plan = plan_upgrade(site, offer, chosen, session.state)
+    return Prepared(plan, meaning, offer, answers, facts, findings)
+
+
+def refuse(findings: tuple[Finding, ...]) -> None:
+    """Stop here when the host does not fit.
+
+    Raises:
+        PreflightError: there is a strict finding; lists all of them.
+    """
+    strict = tuple(finding for finding in findings if finding.strict)
+    if strict:
+        raise PreflightError(
+            "host-does-not-fit",
+            f"{len(strict)} things of this host do not fit; nothing was changed",
+            details="\n".join(report_lines(strict)),
+            remedy="put them right and run the same command again",
+        )
+
+
+def require_root() -> None:
+    """Only root may go on.
+
+    Raises:
+        UsageError: somebody else is here.
+    """
+    if os.geteuid() != 0:
+        raise UsageError("not-root", "only root may change this host", remedy="run it with sudo, or as root")
+
+
+def _same_again(session: Session, offer: Offer, answers: Answers, facts: Facts) -> Prepared:
+    if session.state is None:
+        raise UsageError("nothing-installed", "nothing is installed")
+    found = survey(session.layout, offer, session.bundle.index)
+    if not found.problems:
+        states = unit_states(offer, session.host)
+        notes = (
+            f"{offer.manifest.product.title} {offer.version} is installed and complete: nothing to do.",
+            *(f"  {unit}: {state}" for unit, state in states.items()),
+        )
+        if any(state != "active" for state in states.values()):
+            notes += (f"Stopped units are left stopped. To start them: {session.name}-ctl start",)
+        return Prepared(None, "repair", offer, answers, facts, (), notes)
+    for problem in found.problems:
+        session.sink.emit(Note(problem, "warning"))
+    findings = _examine(session, "repair", offer, facts, packages=missing_packages(offer))
+    plan = plan_repair(_site(session, facts), offer, _choose(session, offer, answers), session.state, venv=found.venv)
+    return Prepared(plan, "repair", offer, answers, facts, findings)
+
+
+def _answers(session: Session, environment: Mapping[str, str], meaning: Meaning) -> Answers:
+    request, state = session.request, session.state
+    questions = session.bundle.index.manifest.answers
+    if meaning != "install":  # secrets that only a first install's set-up reads are not asked for again
+        always = {each.stdin for each in session.bundle.index.manifest.server.setup if each.when == "always"}
+        later = always if meaning == "upgrade" else set()
+        questions = tuple(each for each in questions if not each.secret or each.name in later)
+    dialogue = session.dialogue if not request.yes and request.action == "install" else None
+    sources = Sources(
+        file={} if request.answers_file is None else read_answers_file(request.answers_file),
+        environment=environment,
+        stored=state.answers if state else {},
+        kept=read_kept(session.layout.config_dir, questions),
+        ask=dialogue.answer if dialogue else None,
+    )
+    return resolve(session.bundle.index.manifest.answers, questions, sources)
+
+
+def _facts(session: Session, offer: Offer) -> Facts:
+    layout = session.layout
+    paths = (layout.prefix, layout.images_dir, layout.root / "usr", layout.state_dir)
+    users = {offer.manifest.user, *(key.authorize for key in offer.manifest.ssh_keys if key.authorize)}
+    with stage(session.sink, "facts", "look at the host"):
+        return gather(session.host, paths, sorted(users))
+
+
+def _examine(session: Session, mode: Mode, offer: Offer, facts: Facts, *, packages: bool) -> tuple[Finding, ...]:
+    layout = session.layout
+    database = offer.manifest.server.database
+    path = layout.data_dir / database.path if database else None
+    subject = Subject(
+        mode=mode,
+        facts=facts,
+        layout=layout,
+        offer=offer,
+        created=session.bundle.index.created,
+        state=session.state,
+        database_size=path.stat().st_size if path and path.is_file() else 0,
+        foreign_commands=_foreign_commands(session, offer),
+        packages_to_install=packages,
+    )
+    return examine(subject)
+
+
+def _foreign_commands(session: Session, offer: Offer) -> tuple[str, ...]:
+    layout = session.layout
+    ours = {*(session.state.links if session.state else ()), *([str(layout.ctl)] if session.state else [])}
+    wanted = [str(link.path) for link in links_of(layout, offer)] + [str(layout.ctl)]
+    return tuple(path for path in wanted if os.path.lexists(path) and path not in ours)
+
+
+def _choose(session: Session, offer: Offer, answers: Answers) -> Chosen:
+    state, manifest = session.state, offer.manifest
+    repositories, mirror = choose_repositories(manifest, session.request.mirror, offer.release)
+    older = None
+    if state is not None and state.current != offer.version:
+        release = session.layout.release(state.current)
+        older = source_of(release, bundle_repository(manifest, release)) if _has_bundle_source(release) else None
+    return Chosen(answers.values, answers.generated, repositories, older, mirror)
+
+
+def _has_bundle_source(release: Path) -> bool:
+    return (release / "yum.repos.d/product.repo").is_file()
+
+
+def _site(session: Session, facts: Facts) -> Site:
+    units = tuple(unit for unit in session.state.units if "@." not in unit) if session.state else ()
+    return Site(
+        layout=session.layout,
+        run=new_run(session.layout),
+        stamp=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        homes=facts.homes,
+        active=bool(active_units(units, session.host)),
+        start=session.request.start,
+        keys=new_keys(session),
+    )
+
+
+def _confirm(session: Session, plan: Plan) -> None:
+    if session.dialogue is None or session.request.yes:
+        return
+    for line in plan.lines():
+        session.sink.emit(Note(line))
+    if not session.dialogue.confirm(f"{plan.mode} {plan.product} {plan.version} now?"):
+        raise UsageError("declined", "nothing was changed", remedy="run it again when you are ready; -y does not ask")
+
+
+def _run(session: Session, prepared: Prepared, plan: Plan) -> tuple[str, ...]:
+    log = log_path(session.layout, plan.run)
+    sink = TeeSink(session.sink, LogSink(log))
+    host = replace(session.host, sink=sink, secrets=prepared.answers.secrets)
+    sink.emit(Note(f"{plan.mode} of {plan.product} {plan.version}, plan {plan.digest}, log {log}", "detail"))
+    sink.emit(Note(f"signed by {session.bundle.signed_by.fingerprint}: {session.trusted.reason}", "detail"))
+    outcome = run_plan(plan, session.layout, host)
+    error = outcome.final_error()
+    if error is not None:
+        error.details = "\n".join(filter(None, (error.details, f"log: {log}")))
+        sink.emit(Note(f"{outcome.result}: {error}", "detail"))
+        raise error
+    generated = prepared.answers.generated
+    return final_report(
+        prepared.mode, session.layout, prepared.offer, generated=generated, before=session.state, log=log
+    )
+
+
+def _recover(session: Session) -> Session:
+    session.sink.emit(Note("an earlier run was cut off; putting that right first", "warning"))
+    for outcome in recover(session.layout, session.host):
+        text = f"the {outcome.plan.mode} of {outcome.plan.version} that was cut off: {outcome.result}"
+        session.sink.emit(Note(text))
+    return replace(session, state=load_state(session.layout))

@@ -1,0 +1,47 @@
+"""What the operator reads at the end: what was done, where things are, what to do next, how to go back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from installer.layout import Layout
+from installer.offer import Offer
+from installer.plan import Mode
+from installer.state import State
+
+_DONE = {"install": "installed", "upgrade": "installed", "repair": "repaired", "rollback": "current again"}
+
+
+def final_report(
+    mode: Mode, layout: Layout, offer: Offer, *, generated: tuple[str, ...], before: State | None, log: Path
+) -> tuple[str, ...]:
+    """The lines of the report after an install, upgrade, repair or rollback."""
+    product, ctl = offer.manifest.product, layout.ctl.name
+    lines = [f"{product.title} {product.version} is {_DONE[mode]}."]
+    if before is not None and before.current != product.version:
+        lines.append(f"  before:        {before.current} (stays on this host)")
+    lines += [
+        f"  program:       {layout.current}",
+        f"  configuration: {layout.config_dir}",
+        f"  data:          {layout.data_dir}",
+        f"  log:           {log}",
+    ]
+    lines += [f"  secret:        {layout.config_dir / name} (made for this host; root reads it)" for name in generated]
+    lines += _images(layout, offer)
+    lines.append(f"Next: {ctl} status")
+    commands = [f"{layout.commands_dir / name}" for name in offer.manifest.server.commands]
+    if commands:
+        lines.append(f"Commands: {', '.join(commands)}")
+    back = f"{ctl} rollback" if mode == "upgrade" else f"{ctl} uninstall"
+    lines.append(f"To go back: {back}")
+    return tuple(lines)
+
+
+def _images(layout: Layout, offer: Offer) -> list[str]:
+    lines = []
+    for image in offer.images:
+        if image.source is not None:
+            lines.append(f"  image:         {layout.images_dir / image.file_name}")
+        else:
+            lines.append(f"  image:         {image.name} is not embedded; it is at {image.url}")
+    return lines

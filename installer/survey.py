@@ -1,0 +1,72 @@
+"""What is wrong with an installed release: read-only, for the same release again and for `status`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from installer.layout import Layout
+from installer.offer import Offer
+from installer.planning import links_of
+from installer.steps import Host
+from installer.steps.service import unit_state
+from installer.steps.stage import damaged
+from payload.errors import SealiftError
+from payload.model import Index
+from repos.dnf import detect
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """`problems` for people; `venv`: the environment has to be made again."""
+
+    problems: tuple[str, ...]
+    venv: bool
+
+
+def survey(layout: Layout, offer: Offer, index: Index) -> Survey:
+    """Compare what lies on the host with what the release brings."""
+    venv = any(not (offer.release / "venv/bin" / name).exists() for name in ("python", *offer.manifest.server.commands))
+    problems = [f"{path} is missing or changed" for path in sorted(damaged(offer.release, index))]
+    if venv:
+        problems.append("the Python environment is incomplete")
+    if not (offer.release / "runtime/sealift-runtime").is_file():
+        problems.append("the control program is missing")
+    problems += _links(layout, offer)
+    problems += _missing_packages(offer)
+    return Survey(tuple(problems), venv)
+
+
+def _links(layout: Layout, offer: Offer) -> Iterator[str]:
+    if not layout.current.is_symlink() or str(layout.current.readlink()) != f"releases/{offer.version}":
+        yield f"{layout.current} does not point at {offer.version}"
+    for unit in offer.units:
+        path = layout.units_dir / unit.name
+        if not path.is_file() or path.read_text(encoding="utf-8") != unit.content:
+            yield f"{path} is missing or changed"
+    for link in links_of(layout, offer):
+        if not link.path.is_symlink() or str(link.path.readlink()) != link.target:
+            yield f"{link.path} does not point at {link.target}"
+    if not layout.ctl.is_file():
+        yield f"{layout.ctl} is missing"
+
+
+def _missing_packages(offer: Offer) -> tuple[str, ...]:
+    if not offer.has_packages:
+        return ()
+    return tuple(f"the package {name} is missing" for name in detect().missing(offer.manifest.repository.packages))
+
+
+def unit_states(offer: Offer, host: Host) -> dict[str, str]:
+    """State of each startable unit."""
+    return {unit: unit_state(unit, host) for unit in offer.startable}
+
+
+def missing_packages(offer: Offer) -> bool:
+    """Has dnf something to do? Without a package manager the answer is yes: preflight says so then."""
+    if not offer.has_packages:
+        return False
+    try:
+        return bool(detect().missing(offer.manifest.repository.packages))
+    except SealiftError:
+        return True
