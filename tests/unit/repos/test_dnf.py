@@ -11,11 +11,13 @@ import pytest
 from payload.errors import CommandError, NeedsOperatorError, UsageError
 from repos.createrepo import create_repository
 from repos.dnf import PackageManager, Source, Undo, detect, undo_plan
+from repos.mirrors import mirror_repositories
 from repos.nevra import Nevra
 from repos.offline import bundle_repository
 from tests.unit.repos.conftest import Signer
 from tests.unit.repos.manifests import manifest
 from tests.unit.repos.packages import Spec, build_rpm
+from tests.unit.repos.server import Behaviour, serve
 
 SOURCE = Source(Path("/opt/thing/releases/1.0/yum.repos.d"), ("thing-bundle",))
 OWN = ["--disablerepo=*", "--enablerepo=thing-bundle"]
@@ -170,6 +172,26 @@ def test_a_repository_that_changed_is_read_again(
     shutil.copytree(releases["2"].reposdir.parent / "repository", served / "repository")
     host.install(source, ["library >= 1:2"])
     assert names(host.installed()) == {"added-1-1.noarch", "library-1:2-1.noarch"}
+
+
+def test_a_mirror_with_signed_metadata(
+    host: PackageManager, releases: dict[str, Source], signers: tuple[Signer, Signer], tmp_path: Path
+) -> None:
+    release = tmp_path / "release"
+    shutil.copytree(releases["1"].reposdir.parent, release)
+    repomd = release / "repository" / "repodata" / "repomd.xml"
+    with serve(release / "repository", Behaviour()) as url:
+        file = mirror_repositories(manifest(mirrors={"near": {"base": url}}), "near", release)
+        (release / "yum.repos.d" / "private.repo").write_text(file.render())
+        source = Source(release / "yum.repos.d", file.ids)
+        signers[1].sign_file(repomd)
+        with pytest.raises(CommandError) as caught:
+            host.install(source, ["library"])
+        assert "GPG signature verification error" in caught.value.output
+        assert names(host.installed()) == set()
+        signers[0].sign_file(repomd)
+        host.install(source, ["library"])
+    assert names(host.installed()) == {"library-1:1-1.noarch"}
 
 
 def test_preview_changes_nothing(host: PackageManager, releases: dict[str, Source]) -> None:
