@@ -9,9 +9,10 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -220,6 +221,35 @@ def test_a_refused_key_is_a_deploy_error(sshd: Sshd, keys: Path, packages: Path,
     target = Target("127.0.0.1", sshd.port, getpass.getuser())
     with sshd.running(), pytest.raises(DeployError, match="Permission denied"):
         deployer.ensure(AGENT, target)
+
+
+def test_a_host_password_is_in_no_argv_and_no_file(sshd: Sshd, keys: Path, packages: Path, tmp_path: Path) -> None:
+    config = sshd.folder / "sshd_config"
+    config.write_text(config.read_text().replace("PasswordAuthentication no", "PasswordAuthentication yes"))
+    deployer = Deployer(Processes(), Places(packages.parent, keys, tmp_path), 60)
+    password = token_hex(12)
+    seen: set[str] = set()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.01):
+            for process in Path("/proc").glob("[0-9]*"):
+                # Processes end while they are looked at.
+                with suppress(OSError):
+                    words = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+                    program = words.split(b"\0")[0].decode(errors="replace")
+                    seen.add(f"{'LEAK' if password.encode() in words else 'clean'} {Path(program).name}")
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with sshd.running(), pytest.raises(DeployError, match="Permission denied"):
+        deployer.authorize(Target("127.0.0.1", sshd.port, getpass.getuser()), password)
+    done.set()
+    watcher.join()
+    assert "clean ssh" in seen
+    assert not [entry for entry in seen if entry.startswith("LEAK")]
+    left = [file for file in tmp_path.rglob("*") if file.is_file() and password.encode() in file.read_bytes()]
+    assert left == []
 
 
 def test_an_unreachable_host_is_a_deploy_error(keys: Path, packages: Path, tmp_path: Path, port: int) -> None:

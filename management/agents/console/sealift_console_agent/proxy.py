@@ -26,8 +26,10 @@ def running(address: str, port: int, tokens: Path) -> Iterator["subprocess.Popen
     """Run websockify and end it with the block.
 
     Raises:
-        ProxyError: it does not listen within a few seconds.
+        ProxyError: another program has the port, or it does not listen within a few seconds.
     """
+    if _answers(address, port):
+        raise ProxyError(f"another program listens on {address} port {port}")
     argv = [sys.executable, "-m", __name__, address, str(port), str(tokens)]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as child:
         try:
@@ -40,13 +42,18 @@ def running(address: str, port: int, tokens: Path) -> Iterator["subprocess.Popen
 def _wait_until_listening(child: "subprocess.Popen[bytes]", address: str, port: int) -> None:
     deadline = time.monotonic() + START_SECONDS
     while child.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection((address, port), 1):
-            # Somebody listens; is it ours? A child that could not bind is gone a moment later.
-            time.sleep(0.2)
-            if child.poll() is None:
-                return
+        if _answers(address, port):
+            return
         time.sleep(0.05)
     raise ProxyError(f"websockify does not listen on {address} port {port}")
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def main() -> None:
