@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from payload import effects
 from payload.errors import CommandError, NeedsOperatorError, UsageError
 from repos.createrepo import create_repository
 from repos.dnf import PackageManager, Source, Undo, detect, undo_plan
@@ -133,6 +134,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PackageMan
     root = tmp_path / "root"
     root.mkdir()
     yield PackageManager("/usr/bin/dnf", "dnf", root)
+    for ring in root.glob("var/cache/dnf/*/pubring"):  # dnf leaves an agent running for each
+        effects.run(["gpgconf", "--homedir", ring, "--kill", "all"])
 
 
 def names(packages: frozenset[Nevra]) -> set[str]:
