@@ -56,6 +56,9 @@ def _missing_files(raw: dict[str, Any], folder: Path) -> Iterator[Problem]:
         for path, name in texts(raw, *pattern):
             if not (folder / name).is_file():
                 yield Problem(path, f"there is no file {name!r} in the manifest's folder")
+    for path, url in texts(raw, "repository", "upstreams", "*", "url"):
+        if url.startswith(".") and not (folder / url / "repodata/repomd.xml").is_file():
+            yield Problem(path, f"{url!r} is not a package repository: it has no repodata/repomd.xml")
     for pattern in _PROJECTS:
         for path, name in texts(raw, *pattern):
             local = name == "." or name.startswith(("./", "../"))

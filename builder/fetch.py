@@ -46,7 +46,7 @@ def _check_sources(loaded: LoadedManifest, lock: Lock) -> None:
             raise InputError(
                 "lock-stale",
                 f"the sources of {', '.join(changed) or environment.name} changed after the lock was made",
-                remedy=f"run: sealift lock {loaded.path.name}",
+                remedy=f"run: sealift lock {loaded.path}",
             )
 
 
@@ -82,7 +82,7 @@ def _build_missing(loaded: LoadedManifest, wheels: list[LockedWheel], python: st
             "wheel-differs",
             f"building {', '.join(other)} again gave other bytes than the lock names",
             details="The sources are the same, so the build backend is another version or not deterministic.",
-            remedy=f"run: sealift lock {loaded.path.name}",
+            remedy=f"run: sealift lock {loaded.path}",
         )
 
 
@@ -94,7 +94,7 @@ def _images(loaded: LoadedManifest, lock: Lock, store: Store, sink: Sink) -> Non
             raise InputError(
                 "lock-stale",
                 f"the image {image.path} changed after the lock was made",
-                remedy=f"run: sealift lock {loaded.path.name}",
+                remedy=f"run: sealift lock {loaded.path}",
             )
         if image.url is not None and image.embed:
             wanted = Download((image.url,), claim.digest, claim.size)

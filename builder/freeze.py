@@ -143,6 +143,7 @@ def _pyinstaller(scratch: Path) -> Path:
 def _try(folder: Path) -> None:
     """A runtime that does not start must not get into a bundle."""
     try:
-        run([folder / _NAME, "--help"], timeout=60)
+        run([folder / _NAME, "--help"], env={"SEALIFT_BUNDLE": "/try.bin"}, timeout=60)
+        run([folder / _NAME, "--product", "try", "--help"], timeout=60)
     except CommandError as error:
         raise ResolveError("runtime-broken", "the frozen runtime does not start", details=error.details) from error

@@ -42,7 +42,7 @@ def read_lock(loaded: LoadedManifest) -> Lock:
         InputError: `lock-missing`, `lock-invalid`, or `lock-stale`: it was made from another manifest.
     """
     path = lock_path(loaded.path)
-    remedy = f"run: sealift lock {loaded.path.name}"
+    remedy = f"run: sealift lock {loaded.path}"
     try:
         lock = Lock.model_validate_json(path.read_bytes())
     except OSError as error:

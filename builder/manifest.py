@@ -39,7 +39,7 @@ _PATTERNS = {
     "id": _NAME,
     "user": _NAME,
     "stdin": "must be lower-case letters, digits and '_', and start with a letter",
-    "url": "must be an http, https or file URL",
+    "url": "must be an http, https or file URL; an upstream may also be a folder, written ./… or ../…",
     "mode": "must be four octal digits such as 0640",
     "sha256": "must be 64 lower-case hex digits",
 }

@@ -59,7 +59,7 @@ def test_locks_that_cannot_be_read(site: Site, content: str | None, code: str) -
     with pytest.raises(InputError) as caught:
         read_lock(load_manifest(site.manifest))
     assert caught.value.code == code
-    assert "sealift lock bundle.toml" in caught.value.remedy
+    assert f"sealift lock {site.manifest}" in caught.value.remedy
 
 
 def test_a_lock_of_another_manifest(site: Site) -> None:
@@ -68,4 +68,4 @@ def test_a_lock_of_another_manifest(site: Site) -> None:
     with pytest.raises(InputError) as caught:
         read_lock(load_manifest(site.manifest))
     assert caught.value.code == "lock-stale"
-    assert "sealift lock bundle.toml" in caught.value.remedy
+    assert f"sealift lock {site.manifest}" in caught.value.remedy

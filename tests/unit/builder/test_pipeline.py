@@ -110,7 +110,7 @@ def test_what_changed_after_the_lock_is_not_built(locked: Site, tmp_path: Path, 
     with pytest.raises(InputError) as caught:
         build(locked, tmp_path / "demo.bin")
     assert caught.value.code == "lock-stale"
-    assert "sealift lock bundle.toml" in caught.value.remedy
+    assert f"sealift lock {locked.manifest}" in caught.value.remedy
     assert not (tmp_path / "demo.bin").exists()
 
 
