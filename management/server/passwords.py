@@ -1,6 +1,7 @@
 """Passwords: clients send sha512 hex, the database holds argon2 of that."""
 
 import hashlib
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -25,7 +26,7 @@ def client_digest(password: str) -> str:
 def matches(stored: str | None, digest: str) -> bool:
     """True when `digest` is the one that was stored. Takes as long for an account without a password."""
     try:
-        return _hasher.verify(stored or _NOBODY, digest) and stored is not None
+        return _hasher.verify(stored or _nobody(), digest) and stored is not None
     except (VerificationError, InvalidHashError):
         return False
 
@@ -49,5 +50,7 @@ def set_password(database: Database, account_name: str, password: str, *, if_uns
     return True
 
 
-# Compared against when the account has no password, so that time does not tell which accounts exist.
-_NOBODY = _hasher.hash(client_digest("nobody"))
+@cache
+def _nobody() -> str:
+    """Compared against when the account has no password, so that time does not tell which accounts exist."""
+    return _hasher.hash(client_digest("nobody"))

@@ -163,6 +163,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
     yield from Install(tmp_path_factory.mktemp("server")).prepare().serve()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def session(server: Install) -> dict[str, str]:
+    """A session of admin. A test that ends one makes its own."""
     return server.log_in()

@@ -1,6 +1,7 @@
 """The HTTP API of a real server: envelopes, sessions, errors, results."""
 
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -65,14 +66,16 @@ def test_calls_need_a_session(server: Any, given: dict[str, Any] | None) -> None
     assert answer["org.zstack.header.message.APIReply"]["error"]["code"] == "ID.1001"
 
 
-def test_an_expired_session_is_refused(server: Any, session: dict[str, str]) -> None:
+def test_an_expired_session_is_refused(server: Any) -> None:
+    session = server.log_in()
     past = "2001-01-01 00:00:00.000000"
     server.sql("update SessionVO set expiredDate = ? where uuid = ?", past, session["uuid"])
     answer = server.post(QUERY_NODE, conditions=[], session=session)
     assert "expired" in answer["org.zstack.header.message.APIReply"]["error"]["details"]
 
 
-def test_log_out_ends_the_session(server: Any, session: dict[str, str]) -> None:
+def test_log_out_ends_the_session(server: Any) -> None:
+    session = server.log_in()
     out = server.post("org.zstack.header.identity.APILogOutMsg", session=session)
     assert out == {"org.zstack.header.identity.APILogOutReply": {"success": True}}
     answer = server.post(QUERY_NODE, conditions=[], session=session)
@@ -150,6 +153,18 @@ def test_two_servers_cannot_share_a_port(server: Any, make_install: Any) -> None
     done = other.run("serve")
     assert done.returncode == 1
     assert "cannot listen" in done.stderr
+
+
+def test_systemd_is_told_when_it_is_ready(make_install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    install = make_install().prepare()
+    address = str(install.home / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind(address)
+        notified.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        for running in install.serve():
+            assert notified.recv(64) == b"READY=1"
+            assert running.post("org.zstack.header.managementnode.APIIsReadyToGoMsg")
 
 
 def test_no_secret_is_logged_or_readable_by_others(server: Any, session: dict[str, str]) -> None:
