@@ -11,21 +11,23 @@ from installer.facts import homes
 from installer.flow import require_root
 from installer.layout import Layout
 from installer.lock import check_private, exclusive
+from installer.logged import run_logged
 from installer.offer import Offer, installed_offer
 from installer.packages import removable
 from installer.plan import Plan
 from installer.planning import Site, plan_rollback, plan_uninstall
 from installer.report import final_report
-from installer.session import log_path, new_run
+from installer.session import new_run
 from installer.state import ReleaseRecord, State, load_state
-from installer.steps import AwaitHealth, Host
+from installer.steps import AwaitHealth, Host, Runner
 from installer.steps.saved import kept, remove_empty, remove_tree
 from installer.steps.service import StartUnits, StopUnits, active_units
 from installer.survey import unit_states
-from installer.transaction import recover, run_plan, unfinished
+from installer.transaction import recover, unfinished
 from installer.views import View
+from payload import effects
 from payload.errors import SealiftError, UsageError
-from payload.events import LogSink, Note, Sink, TeeSink
+from payload.events import Note, Sink
 from repos.dnf import detect
 
 
@@ -56,7 +58,7 @@ class Installed:
         return record
 
 
-def find(product: str, sink: Sink, root: Path = Path("/")) -> Installed:
+def find(product: str, sink: Sink, *, root: Path = Path("/"), run: Runner = effects.run) -> Installed:
     """The product on this host.
 
     Raises:
@@ -69,7 +71,7 @@ def find(product: str, sink: Sink, root: Path = Path("/")) -> Installed:
     if state is None:
         raise UsageError("nothing-installed", f"{product} is not installed on this host")
     layout = Layout.of(product, Path(state.prefix), root)
-    return Installed(layout, state, Host(scratch=layout.state_dir, sink=sink), sink)
+    return Installed(layout, state, Host(scratch=layout.state_dir, sink=sink, run=run), sink)
 
 
 def status(installed: Installed) -> View:
@@ -216,14 +218,7 @@ def _site(installed: Installed) -> Site:
 def _act(installed: Installed, plan: Plan, confirm: Callable[[Plan], bool]) -> Path:
     if not confirm(plan):
         raise UsageError("declined", "nothing was changed", remedy="run it again when you are ready; -y does not ask")
-    log = log_path(installed.layout, plan.run)
-    sink = TeeSink(installed.sink, LogSink(log))
-    outcome = run_plan(plan, installed.layout, replace(installed.host, sink=sink))
-    if (error := outcome.final_error()) is not None:
-        error.details = "\n".join(filter(None, (error.details, f"log: {log}")))
-        sink.emit(Note(f"{outcome.result}: {error}", "detail"))
-        raise error
-    return log
+    return run_logged(plan, installed.layout, installed.host)
 
 
 def _recovered(installed: Installed) -> Installed:
@@ -231,7 +226,7 @@ def _recovered(installed: Installed) -> Installed:
         return installed
     installed.sink.emit(Note("an earlier run was cut off; putting that right first", "warning"))
     recover(installed.layout, installed.host)
-    return find(installed.layout.product, installed.sink, installed.layout.root)
+    return find(installed.layout.product, installed.sink, root=installed.layout.root, run=installed.host.run)
 
 
 def _health_step(offer: Offer) -> AwaitHealth | None:

@@ -76,7 +76,7 @@ def facts_from_json(text: str) -> Facts:
     return _FACTS.validate_json(text)
 
 
-def gather(host: Host, paths: Sequence[Path], users: Iterable[str]) -> Facts:
+def gather(host: Host, root: Path, paths: Sequence[Path], users: Iterable[str]) -> Facts:
     """Look at the host; changes nothing."""
     release = os_release(Path("/etc/os-release"))
     python, has_venv = _python(host)
@@ -91,7 +91,7 @@ def gather(host: Host, paths: Sequence[Path], users: Iterable[str]) -> Facts:
         memory_mb=memory_mb(Path("/proc/meminfo").read_text(encoding="ascii")),
         now=int(time.time()),
         localhost_resolves=_localhost_resolves(),
-        systemd=Path("/run/systemd/system").is_dir(),
+        systemd=(root / "run/systemd/system").is_dir(),
         package_tool=next((tool for tool in ("dnf", "yum") if shutil.which(tool)), None),
         rpmdb=_rpmdb(host),
         package_lock_holder=_package_lock_holder(),

@@ -11,6 +11,7 @@ from pathlib import Path
 from installer.answers import Answers, Sources, read_answers_file, read_kept, resolve
 from installer.facts import Facts, gather
 from installer.lock import exclusive
+from installer.logged import run_logged
 from installer.offer import Offer, make_offer
 from installer.packages import choose_repositories
 from installer.plan import Mode, Plan
@@ -18,14 +19,14 @@ from installer.planning import Chosen, Site, links_of, plan_install, plan_repair
 from installer.preflight import Finding, Subject, examine, report_lines
 from installer.report import final_report
 from installer.rules import Meaning, decide
-from installer.session import Session, log_path, new_keys, new_run
+from installer.session import Session, new_keys, new_run
 from installer.state import load_state
 from installer.steps.packages import source_of
 from installer.steps.service import active_units
 from installer.survey import missing_packages, survey, unit_states
-from installer.transaction import recover, run_plan, unfinished
+from installer.transaction import recover, unfinished
 from payload.errors import BusyError, PreflightError, UsageError
-from payload.events import LogSink, Note, TeeSink, stage
+from payload.events import Note, stage
 from repos.offline import bundle_repository
 
 
@@ -160,7 +161,7 @@ def _facts(session: Session, offer: Offer) -> Facts:
     paths = (layout.prefix, layout.images_dir, layout.root / "usr", layout.state_dir)
     users = {offer.manifest.user, *(key.authorize for key in offer.manifest.ssh_keys if key.authorize)}
     with stage(session.sink, "facts", "look at the host"):
-        return gather(session.host, paths, sorted(users))
+        return gather(session.host, layout.root, paths, sorted(users))
 
 
 def _examine(session: Session, mode: Mode, offer: Offer, facts: Facts, *, packages: bool) -> tuple[Finding, ...]:
@@ -225,17 +226,9 @@ def _confirm(session: Session, plan: Plan) -> None:
 
 
 def _run(session: Session, prepared: Prepared, plan: Plan) -> tuple[str, ...]:
-    log = log_path(session.layout, plan.run)
-    sink = TeeSink(session.sink, LogSink(log))
-    host = replace(session.host, sink=sink, secrets=prepared.answers.secrets)
-    sink.emit(Note(f"{plan.mode} of {plan.product} {plan.version}, plan {plan.digest}, log {log}", "detail"))
-    sink.emit(Note(f"signed by {session.bundle.signed_by.fingerprint}: {session.trusted.reason}", "detail"))
-    outcome = run_plan(plan, session.layout, host)
-    error = outcome.final_error()
-    if error is not None:
-        error.details = "\n".join(filter(None, (error.details, f"log: {log}")))
-        sink.emit(Note(f"{outcome.result}: {error}", "detail"))
-        raise error
+    host = replace(session.host, secrets=prepared.answers.secrets)
+    note = f"signed by {session.bundle.signed_by.fingerprint}: {session.trusted.reason}"
+    log = run_logged(plan, session.layout, host, note)
     generated = prepared.answers.generated
     return final_report(
         prepared.mode, session.layout, prepared.offer, generated=generated, before=session.state, log=log

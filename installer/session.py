@@ -12,8 +12,9 @@ from installer.layout import Layout
 from installer.lock import check_private
 from installer.request import Request
 from installer.state import State, load_state
-from installer.steps import Host
+from installer.steps import Host, Runner
 from installer.steps.files import NewFile
+from payload import effects
 from payload.archive import VerifiedBundle, open_bundle
 from payload.events import Sink
 from payload.trust import PublicKey
@@ -40,7 +41,13 @@ class Session:
 
 
 def open_session(
-    request: Request, path: Path, sink: Sink, dialogue: Dialogue | None, *, root: Path = Path("/")
+    request: Request,
+    path: Path,
+    sink: Sink,
+    dialogue: Dialogue | None,
+    *,
+    root: Path = Path("/"),
+    run: Runner = effects.run,
 ) -> Session:
     """Open and verify the bundle at `path`.
 
@@ -57,7 +64,7 @@ def open_session(
     state = load_state(claimed) if request.looks_at_host else None
     prefix = Path(state.prefix) if state else request.prefix
     layout = Layout.of(bundle.index.manifest.product.name, prefix, root)
-    host = Host(scratch=layout.state_dir, sink=sink, bundle=bundle)
+    host = Host(scratch=layout.state_dir, sink=sink, run=run, bundle=bundle)
     return Session(request, bundle, trusted, layout, state, sink, dialogue, path.name, host)
 
 

@@ -1,0 +1,36 @@
+"""Running a plan with a log of its own, and turning how it ended into a result or an error."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from installer.layout import Layout
+from installer.plan import Plan
+from installer.session import log_path
+from installer.steps import Host
+from installer.transaction import run_plan
+from payload.errors import SealiftError
+from payload.events import LogSink, Note, TeeSink
+
+
+def run_logged(plan: Plan, layout: Layout, host: Host, note: str = "") -> Path:
+    """Run `plan` under the lock that the caller holds, and return the path of its log.
+
+    Raises:
+        SealiftError: it did not commit; the type says what became of the host, the details name the log.
+    """
+    path = log_path(layout, plan.run)
+    with closing(LogSink(path)) as log:
+        log.emit(Note(f"{plan.mode} of {plan.product} {plan.version}, plan {plan.digest}"))
+        log.emit(Note(note))
+        try:
+            error = run_plan(plan, layout, replace(host, sink=TeeSink(host.sink, log))).final_error()
+        except SealiftError as failed:
+            error = failed
+        if error is not None:
+            error.details = "\n".join(filter(None, (error.details, f"log: {path}")))
+            log.emit(Note(str(error)))
+            raise error
+    return path

@@ -1,0 +1,307 @@
+"""Install, upgrade, roll back and remove a real bundle under a root folder of its own. Only systemd is played."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from installer import control, flow, views
+from installer.facts import os_release
+from installer.layout import Layout
+from installer.request import Request
+from installer.session import Session, open_session
+from installer.state import load_state
+from payload.errors import ExitCode, IntegrityError, SealiftError, TrustError, UsageError
+from payload.events import NullSink
+from payload.trust import PrivateKey
+from tests.unit.installer.products import FakeSystemd, build
+
+INSTALL = Request(action="install", offline=True, yes=True)
+UPGRADE = Request(action="install", upgrade=True, yes=True)
+
+
+@dataclass
+class Lab:
+    root: Path
+    bundles: dict[str, Path]
+    systemd: FakeSystemd = field(default_factory=FakeSystemd)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout.of("app", root=self.root)
+
+    def session(self, version: str, request: Request) -> Session:
+        return open_session(request, self.bundles[version], NullSink(), None, root=self.root, run=self.systemd)
+
+    def run(self, version: str, request: Request = INSTALL) -> tuple[str, ...]:
+        return flow.install(self.session(version, request))
+
+    def found(self) -> control.Installed:
+        return control.find("app", NullSink(), root=self.root, run=self.systemd)
+
+    def log(self) -> list[str]:
+        with closing(sqlite3.connect(self.layout.data_dir / "app.sqlite")) as database:
+            return [row[0] for row in database.execute("select what from log")]
+
+    def tree(self) -> dict[str, str]:
+        """Every file and link, but the installer's own notes and what changes by itself."""
+        found = {}
+        for path in sorted(self.root.rglob("*")):
+            name = str(path.relative_to(self.root))
+            if name.startswith(("var/log", "var/lib/app/installer/")) and not name.endswith("state.json"):
+                continue
+            if "__pycache__" in name:
+                continue
+            if path.is_symlink():
+                found[name] = f"-> {path.readlink()}"
+            elif path.is_file():
+                info = path.stat()
+                found[name] = f"{info.st_mode:o} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+            else:
+                found[name] = "folder"
+        return found
+
+
+@pytest.fixture(scope="session")
+def key() -> PrivateKey:
+    return PrivateKey.generate("vendor")
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory, key: PrivateKey) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("bundles")
+    system = os_release(Path("/etc/os-release"))["ID"]
+    return {
+        "1.0.0": build(folder, key, "1.0.0", system),
+        "1.1.0": build(folder, key, "1.1.0", system, config="1.1"),
+        "3.0.0": build(folder, key, "3.0.0", system),
+    }
+
+
+@pytest.fixture
+def lab(tmp_path: Path, bundles: dict[str, Path], key: PrivateKey) -> Lab:
+    lab = Lab(tmp_path, bundles)
+    for folder in ("run/systemd/system", "etc/app/trusted-keys.d", "usr"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/app/trusted-keys.d/vendor.pub").write_text(key.public.to_text())
+    return lab
+
+
+def test_install_then_the_same_again_then_remove(lab: Lab) -> None:
+    before = lab.tree()
+    report = "\n".join(lab.run("1.0.0"))
+    layout = lab.layout
+
+    assert "App 1.0.0 is installed." in report
+    assert "big is not embedded" in report
+    assert str(layout.current.readlink()) == "releases/1.0.0"
+    assert lab.log() == ["migrated to 1.0.0", "set up with 20 characters"]
+    assert (layout.config_dir / "app.toml").read_text() == '# app\nport = 8080\nnew_in = "1.0"\n'
+    assert lab.systemd.active == lab.systemd.enabled == {"app.service"}
+    assert (layout.commands_dir / "app-admin").resolve() == (layout.release("1.0.0") / "venv/bin/app-admin").resolve()
+    assert layout.ctl.stat().st_mode & 0o777 == 0o755
+    images = json.loads((layout.images_dir / "images.json").read_text())
+    assert [(image["name"], image["embedded"]) for image in images] == [("small", True), ("big", False)]
+    assert Path(images[0]["path"]).is_file()
+    assert (layout.data_dir / "ssh/id_ed25519").stat().st_mode & 0o777 == 0o600
+    assert [path.suffix for path in layout.keyring_dir.iterdir()] == [".pub"]
+
+    after = lab.tree()
+    again = "\n".join(lab.run("1.0.0"))
+    assert "nothing to do" in again
+    assert lab.tree() == after
+
+    control.uninstall(lab.found(), purge=False, confirm=lambda plan: True)
+    assert load_state(layout) is None
+    assert not layout.prefix.exists()
+    assert lab.systemd.active == lab.systemd.enabled == set()
+    assert (layout.data_dir / "app.sqlite").exists()
+
+    lab.run("1.0.0")
+    control.uninstall(lab.found(), purge=True, confirm=lambda plan: True)
+    left = {name for name, what in lab.tree().items() if what != "folder"}
+    assert left == {name for name, what in before.items() if what != "folder"} - {"etc/app/trusted-keys.d/vendor.pub"}
+
+
+def test_secret_is_in_its_file_only(lab: Lab) -> None:
+    lab.run("1.0.0")
+    path = lab.layout.config_dir / "admin_password"
+    secret = path.read_text().strip()
+    assert (len(secret), path.stat().st_mode & 0o777) == (20, 0o600)
+    holders = [each for each in lab.root.rglob("*") if each.is_file() and secret.encode() in each.read_bytes()]
+    assert holders == [path]
+    assert not any(secret in word for call in lab.systemd.calls for word in call)
+
+
+def test_upgrade_keeps_edits_and_keys_and_rollback_brings_everything_back(lab: Lab) -> None:
+    lab.run("1.0.0")
+    layout = lab.layout
+    config = layout.config_dir / "app.toml"
+    config.write_text("port = 9999\n")
+    ssh_key = (layout.data_dir / "ssh/id_ed25519").read_bytes()
+    before = lab.tree()
+
+    lab.run("1.1.0", UPGRADE)
+    assert str(layout.current.readlink()) == "releases/1.1.0"
+    assert lab.log() == ["migrated to 1.0.0", "set up with 20 characters", "migrated to 1.1.0"]
+    assert config.read_text() == "port = 9999\n"
+    assert 'new_in = "1.1"' in (layout.config_dir / "app.toml.new").read_text()
+    assert (layout.data_dir / "ssh/id_ed25519").read_bytes() == ssh_key
+    assert lab.systemd.active == {"app.service"}
+    state = load_state(layout)
+    assert state is not None and [str(each.version) for each in state.releases] == ["1.0.0", "1.1.0"]
+
+    lines = "\n".join(control.rollback(lab.found(), None, lambda plan: True))
+    assert "1.0.0 is current again" in lines
+    assert lab.log() == ["migrated to 1.0.0", "set up with 20 characters"]
+    assert str(layout.current.readlink()) == "releases/1.0.0"
+    assert lab.systemd.active == {"app.service"}
+    after = {name: what for name, what in lab.tree().items() if "releases/1.1.0" not in name}
+    changed = {name for name in before | after if before.get(name) != after.get(name)}
+    assert changed <= {"etc/app/app.toml.new", "var/lib/app/installer/state.json", "var/lib/app/app.sqlite"}
+
+    control.rollback(lab.found(), "1.1.0", lambda plan: True)
+    assert lab.log()[-1] == "migrated to 1.1.0"
+    assert str(layout.current.readlink()) == "releases/1.1.0"
+
+
+def test_upgrade_again_after_a_rollback(lab: Lab) -> None:
+    lab.run("1.0.0")
+    lab.run("1.1.0", UPGRADE)
+    control.rollback(lab.found(), None, lambda plan: True)
+    lab.run("1.1.0", UPGRADE)
+    assert lab.log()[-1] == "migrated to 1.1.0"
+    assert sorted(path.name for path in lab.layout.releases.iterdir()) == ["1.0.0", "1.1.0"]
+
+
+@pytest.mark.parametrize("cause", ["migrate", "start"])
+def test_failing_upgrade_leaves_the_old_release_running(lab: Lab, cause: str) -> None:
+    lab.run("1.0.0")
+    if cause == "migrate":
+        (lab.layout.data_dir / "fail-migrate").touch()
+    before, log = lab.tree(), lab.log()
+    lab.systemd.refuses = cause == "start"
+    with pytest.raises(SealiftError) as caught:
+        lab.run("1.1.0", UPGRADE)
+    assert caught.value.exit_code == ExitCode.ROLLED_BACK
+    assert "log: " in caught.value.details
+    assert "made to fail" in caught.value.details
+    assert lab.log() == log
+    after = lab.tree()
+    ignored = {"var/lib/app/app.sqlite"}  # SQLite's own copy: the same content, checked above
+    assert {name: what for name, what in after.items() if name not in ignored} == {
+        name: what for name, what in before.items() if name not in ignored
+    }
+    assert lab.systemd.active == lab.systemd.enabled == {"app.service"}
+
+
+def test_stopped_product_stays_stopped(lab: Lab) -> None:
+    lab.run("1.0.0", replace(INSTALL, start=False))
+    assert lab.systemd.active == set()
+    lab.run("1.1.0", UPGRADE)
+    assert lab.systemd.active == set()
+    assert "Stopped units are left stopped" in "\n".join(lab.run("1.1.0"))
+
+
+def test_failing_first_install_leaves_nothing_and_hides_the_secret(lab: Lab) -> None:
+    lab.layout.data_dir.mkdir(parents=True)
+    (lab.layout.data_dir / "fail-setup").touch()
+    before = lab.tree()
+    password = "correct horse battery"
+    os.environ["SEALIFT_ANSWER_ADMIN_PASSWORD"] = password
+    try:
+        with pytest.raises(SealiftError) as caught:
+            lab.run("1.0.0")
+    finally:
+        del os.environ["SEALIFT_ANSWER_ADMIN_PASSWORD"]
+    assert caught.value.exit_code == ExitCode.ROLLED_BACK
+    assert "setup was made to fail with ********" in str(caught.value)
+    assert {name: what for name, what in lab.tree().items() if name != "var/lib/app/installer"} == before
+    held = [path for path in lab.root.rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
+    assert held == []
+
+
+def test_damaged_release_is_repaired(lab: Lab) -> None:
+    lab.run("1.0.0")
+    good = lab.tree()
+    release = lab.layout.release("1.0.0")
+    (release / "wheels/server/requirements.txt").write_text("evil\n")
+    (lab.layout.units_dir / "app.service").unlink()
+    lab.layout.current.unlink()
+    assert "repaired" in "\n".join(lab.run("1.0.0"))
+    assert lab.tree() == good
+
+
+def test_refusals_change_nothing(lab: Lab) -> None:
+    with pytest.raises(UsageError, match="no app on this host to upgrade"):
+        lab.run("1.1.0", UPGRADE)
+    lab.run("1.1.0")
+    before = lab.tree()
+    refused = {
+        "version-lower": ("1.0.0", UPGRADE),
+        "already-installed": ("3.0.0", INSTALL),
+        "prefix-differs": ("1.1.0", replace(INSTALL, prefix=Path("/elsewhere"))),
+    }
+    for code, (version, request) in refused.items():
+        with pytest.raises(UsageError) as caught:
+            lab.run(version, request)
+        assert (caught.value.code, caught.value.exit_code) == (code, ExitCode.USAGE)
+        assert caught.value.remedy
+    assert lab.tree() == before
+
+
+def test_dry_run_writes_nothing_and_shows_every_step(lab: Lab) -> None:
+    before = lab.tree()
+    view, prepared = views.dry_run(lab.session("1.0.0", replace(INSTALL, action="dry-run")), {})
+    assert lab.tree() == before
+    assert prepared.plan is not None
+    kinds = [step.kind for step in prepared.plan.steps]
+    assert kinds == [
+        "stage", "user", "venv", "folders", "write-files", "secrets", "ssh-key", "database-backup", "config", "images",
+        "command", "command", "units", "links", "switch", "record", "start",
+    ]  # fmt: skip
+    assert [step["kind"] for step in view.body["steps"]] == kinds
+
+
+def test_foreign_key_and_flipped_byte_are_refused(lab: Lab, tmp_path: Path) -> None:
+    (lab.root / "etc/app/trusted-keys.d/vendor.pub").write_text(PrivateKey.generate().public.to_text())
+    with pytest.raises(TrustError):
+        lab.run("1.0.0")
+    (lab.root / "etc/app/trusted-keys.d/vendor.pub").unlink()
+    with pytest.raises(TrustError, match="trusts no key yet"):
+        lab.run("1.0.0")
+
+
+def test_damaged_member_is_a_rejection(lab: Lab, tmp_path: Path, key: PrivateKey) -> None:
+    content = bytearray(lab.bundles["1.0.0"].read_bytes())
+    place = content.index(b"QFI\xfb") + 50
+    content[place] ^= 1
+    damaged = tmp_path / "damaged.bin"
+    damaged.write_bytes(content)
+    lab.bundles = {"1.0.0": damaged}
+    with pytest.raises(IntegrityError, match="damaged"):
+        lab.run("1.0.0")
+    assert not lab.layout.prefix.exists()
+    assert load_state(lab.layout) is None
+
+
+def test_status_and_releases(lab: Lab) -> None:
+    lab.run("1.0.0")
+    lab.run("1.1.0", UPGRADE)
+    assert control.status(lab.found()).body["units"] == {"app.service": "active"}
+    rows = control.releases(lab.found()).body
+    assert [(row["version"], row["current"], row["can-roll-back-to"]) for row in rows] == [
+        ("1.0.0", False, True),
+        ("1.1.0", True, False),
+    ]
+    control.stop(lab.found())
+    assert lab.systemd.active == set()
+    control.start(lab.found())
+    assert lab.systemd.active == {"app.service"}
