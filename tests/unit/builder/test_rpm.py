@@ -1,0 +1,137 @@
+"""Packages of a real, signed upstream: from the manifest into the bundle."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder import pipeline
+from payload import effects
+from payload.archive import open_bundle
+from payload.errors import InputError, ResolveError, TrustError
+from payload.events import NullSink
+from payload.trust import Keyring, PrivateKey
+from repos.createrepo import create_repository
+from tests.unit.builder.product import Site, sha256
+from tests.unit.repos.packages import Spec, build_rpm
+
+KEY = PrivateKey.generate("test")
+TABLES = """
+[repository]
+packages = ["tool >= 2"]
+
+[[repository.upstreams]]
+id = "base"
+url = "./upstream"
+gpg-keys = ["vendor.asc"]
+signed-metadata = false
+"""
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the vendor's key and repository: `tool` needs `library`, which needs what a minimal host has."""
+    folder = tmp_path_factory.mktemp("vendor")
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    env = {"GNUPGHOME": str(home)}
+    words = ["--quick-generate-key", "vendor <vendor@example.org>", "rsa2048", "sign", "never"]
+    effects.run(["gpg", "--batch", "--passphrase", "", *words], env=env)
+    (folder / "vendor.asc").write_text(effects.run(["gpg", "--armor", "--export", "vendor"], env=env).output)
+    packages = folder / "upstream"
+    packages.mkdir()
+    (folder / "built").mkdir()
+    specs = (
+        Spec("library", "1.2", epoch=1, requires=("base-files",)),
+        Spec("tool", "2.0", requires=("library",)),
+        Spec("unsigned", "1"),
+        Spec("base-files", "1"),
+    )
+    built = [Path(shutil.copy(build_rpm(spec, folder / "built"), packages)) for spec in specs]
+    signed = [path for path in built if not path.name.startswith("unsigned")]
+    defines = ["--define", "_gpg_name vendor", "--define", "__gpg /usr/bin/gpg"]
+    effects.run(["rpmsign", *defines, "--addsign", *signed], env=env)
+    create_repository(packages, revision=1)
+    yield folder
+    effects.run(["gpgconf", "--kill", "all"], env=env)
+
+
+@pytest.fixture
+def vendor(locked: Site, upstream: Path) -> Site:
+    """The product, wanting `tool` of that upstream."""
+    shutil.copytree(upstream / "upstream", locked.folder / "upstream")
+    shutil.copy(upstream / "vendor.asc", locked.folder)
+    (locked.folder / "baseline.txt").write_text("# a minimal host\nbase-files-1-1.noarch\n")
+    locked.rewrite('os = ["el", "debian"]', 'os = ["el", "debian"]\nbaseline = "baseline.txt"')
+    with locked.manifest.open("a") as out:
+        out.write(TABLES)
+    return locked
+
+
+def lock(site: Site) -> pipeline.Locked:
+    return pipeline.lock(site.manifest, store=site.store, sink=NullSink())
+
+
+def build(site: Site, out: Path) -> pipeline.Built:
+    return pipeline.build(site.manifest, out=out, key=KEY, store=site.store, sink=NullSink())
+
+
+def test_the_closure_without_the_baseline_goes_into_the_bundle(
+    vendor: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rpms = lock(vendor).lock.rpms
+    assert [(rpm.nevra, rpm.requested) for rpm in rpms] == [
+        ("library-1:1.2-1.noarch", False),
+        ("tool-0:2.0-1.noarch", True),
+    ]
+    assert [rpm.digest for rpm in rpms] == [sha256(vendor.folder / "upstream" / rpm.filename) for rpm in rpms]
+    built = build(vendor, tmp_path / "demo.bin")
+    paths = {entry.path for entry in built.index.entries if entry.component == "repository"}
+    assert {path for path in paths if "repodata" not in path} == {
+        "keys/base-0.asc",
+        "repository/Packages/library-1.2-1.noarch.rpm",
+        "repository/Packages/tool-2.0-1.noarch.rpm",
+    }
+    bundle = open_bundle(built.path).verify(Keyring((KEY.public,)))
+    repomd = bundle.read("repository/repodata/repomd.xml").decode()
+    assert f"<revision>{built.index.created}</revision>" in repomd
+
+    # warm: neither the upstream nor a program is needed
+    for path in (vendor.folder / "upstream").glob("*.rpm"):
+        path.unlink()
+    monkeypatch.setattr("payload.effects._PATH", "/nonexistent")
+    again = build(vendor, tmp_path / "again" / "demo.bin")
+    assert again.path.read_bytes() == built.path.read_bytes()
+
+
+def test_an_unsigned_package_is_not_bundled(vendor: Site, tmp_path: Path) -> None:
+    vendor.rewrite('"tool >= 2"', '"unsigned"')
+    lock(vendor)
+    with pytest.raises(TrustError, match="not signed by a key"):
+        build(vendor, tmp_path / "demo.bin")
+    with pytest.raises(TrustError):  # a failed check is not remembered as one that passed
+        build(vendor, tmp_path / "demo.bin")
+    assert not (tmp_path / "demo.bin").exists()
+
+
+def test_metadata_that_should_be_signed(vendor: Site) -> None:
+    vendor.rewrite("signed-metadata = false", "signed-metadata = true")
+    with pytest.raises(ResolveError, match=r"repomd\.xml\.asc"):
+        lock(vendor)
+
+
+def test_a_package_that_nobody_has(vendor: Site) -> None:
+    vendor.rewrite('"tool >= 2"', '"tool >= 3"')
+    with pytest.raises(ResolveError) as caught:
+        lock(vendor)
+    assert "tool >= 3" in caught.value.details
+
+
+def test_an_upstream_that_is_no_repository(vendor: Site) -> None:
+    vendor.rewrite('"./upstream"', '"./units"')
+    with pytest.raises(InputError, match="mistake") as caught:
+        lock(vendor)
+    assert "repository.upstreams[0].url: './units' is not a package repository" in caught.value.details
