@@ -17,7 +17,7 @@ class ImageError(Exception):
 
 
 class ImageSpec(BaseModel):
-    """One image. With a `path` it is on this host; without, `url` says where it can be had."""
+    """One image, as an installer lists it. With a `path` it is on this host; without, `url` says where to get it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,7 +26,8 @@ class ImageSpec(BaseModel):
     path: Path | None = None
     digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=0)]
-    virtual_size: Annotated[int, Field(ge=0)] | None = None
+    virtual_size: Annotated[int | None, Field(ge=0, alias="virtual-size")] = None
+    embedded: bool | None = None
     format: str = "qcow2"
     description: str | None = None
 

@@ -14,7 +14,7 @@ from management.server.schema import migrate
 
 
 def spec(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "digest": "sha256:" + "0" * 64, "size": 4, "virtual_size": 100, **more}
+    return {"name": name, "digest": "sha256:" + "0" * 64, "size": 4, "virtual-size": 100, **more}
 
 
 @pytest.fixture

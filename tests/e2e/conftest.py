@@ -1,0 +1,112 @@
+"""The lab, the bundles, and hosts with the product on them, shared by the end-to-end tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Host, Lab, Snapshot
+from tests.reference import RELEASES
+
+SEALIFT = Path(sys.executable).with_name("sealift")
+
+
+def sealift(*words: str | Path, cwd: Path) -> str:
+    """Run the builder's command line; returns what it printed."""
+    done = subprocess.run([SEALIFT, *words], cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@dataclass
+class Bundles:
+    """Bundles of the reference product, each built once by the real command line."""
+
+    folder: Path
+    built: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Path:
+        """The private key that signs them; its public half lies beside it as release.pub."""
+        key = self.folder / "release.pem"
+        if not key.exists():
+            sealift("keygen", key, cwd=self.folder)
+        return key
+
+    @property
+    def public_key(self) -> Path:
+        """What the operators of a site get."""
+        return self.key.with_suffix(".pub")
+
+    def __getitem__(self, name: str) -> Path:
+        if name not in self.built:
+            folder = self.folder / name
+            folder.mkdir()
+            tree = RELEASES[name](folder)
+            sealift("lock", tree / "bundle.toml", cwd=folder)
+            sealift("build", tree / "bundle.toml", "--key", self.key, cwd=folder)
+            (self.built[name],) = (folder / "dist").glob("*.bin")
+        return self.built[name]
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
+    """Bundles by name: see `tests.reference.RELEASES`."""
+    return Bundles(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The lab's network. Hosts boot in half a second."""
+    with Lab.open() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def provided(lab: Lab, bundles: Bundles) -> Snapshot:
+    """A bare host with the vendor's public key, as an administrator lays it there, and both bundles in /root."""
+    host = lab.boot("provided")
+    host.put(bundles.public_key, "/etc/sealift/trusted-keys.d/vendor.pub", 0o644)
+    for version in ("1.0.0", "1.1.0"):
+        host.put(bundles[version], f"/root/sealift-installer-{version}.bin")
+    snapshot = host.snapshot()
+    host.power_cut()
+    return snapshot
+
+
+@pytest.fixture(scope="session")
+def installed(lab: Lab, provided: Snapshot) -> Snapshot:
+    """A host on which 1.0.0 is installed and runs."""
+    host = lab.boot("installed", snapshot=provided)
+    host.run(["bash", "sealift-installer-1.0.0.bin", "-o"])
+    snapshot = host.snapshot()
+    host.power_cut()
+    return snapshot
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A host name that no other test uses."""
+    return f"h{abs(hash(request.node.nodeid)) % 10**8}"
+
+
+@pytest.fixture
+def bare(lab: Lab, provided: Snapshot, name: str) -> Iterator[Host]:
+    """A host without the product."""
+    host = lab.boot(name, snapshot=provided)
+    yield host
+    lab.drop(host)
+
+
+@pytest.fixture
+def running(lab: Lab, installed: Snapshot, name: str) -> Iterator[Host]:
+    """A host on which 1.0.0 runs."""
+    host = lab.boot(name, snapshot=installed)
+    host.sh("for i in $(seq 100); do systemctl is-active -q sealift-server && exit 0; sleep 0.1; done; exit 1")
+    yield host
+    lab.drop(host)

@@ -1,0 +1,97 @@
+"""Releases of the reference product for tests: today's tree, what it was before, and releases that go wrong."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from tests.lab.__main__ import link
+from tests.lab.cache import Cache
+from tests.paths import CHECKOUT
+
+NEW_IN_1_1_0 = (
+    "agents/console",
+    "server/apis/console.py",
+    "server/apis/presence.py",
+    "server/migrations/versions/v1_1_0_console_agent.py",
+    "server/models/console.py",
+    "server/models/presence.py",
+)
+"""What 1.1.0 added, relative to management/: release 1.0.0 is the tree without it."""
+
+_FAILING_MIGRATION = '''"""Changes a table, and fails."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "1.1.1", "1.1.0", None, None
+
+
+def upgrade() -> None:
+    op.add_column("HostEO", sa.Column("half", sa.String(10)))
+    op.execute("UPDATE HostEO SET name = 'ruined'")
+    op.execute("INSERT INTO NoSuchTable VALUES (1)")
+
+
+def downgrade() -> None:
+    op.drop_column("HostEO", "half")
+'''
+
+
+def copy(folder: Path) -> Path:
+    """A copy of the product at `folder`/management, with the lab's links beside it; returns that folder."""
+    tree = folder / "management"
+    ignored = shutil.ignore_patterns("__pycache__", "build", "*.egg-info", "*.lock")
+    shutil.copytree(CHECKOUT / "management", tree, ignore=ignored)
+    link(Cache(), folder / "build" / "lab")
+    return tree
+
+
+def edit(path: Path, pattern: str, replacement: str) -> None:
+    """Replace what `pattern` finds, which must be there exactly once."""
+    text, count = re.subn(pattern, lambda _: replacement, path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert count == 1, f"{pattern!r} stands {count} times in {path}"
+    path.write_text(text)
+
+
+def release_1_0_0(folder: Path) -> Path:
+    """Release 1.0.0: without the console agent and its table."""
+    tree = copy(folder)
+    for name in NEW_IN_1_1_0:
+        shutil.rmtree(tree / name) if (tree / name).is_dir() else (tree / name).unlink()
+    edit(tree / "__init__.py", r'"1\.1\.0"', '"1.0.0"')
+    manifest = tree / "bundle.toml"
+    edit(manifest, r'^version = "1\.1\.0"\n', 'version = "1.0.0"\n')
+    edit(manifest, r"^upgrades-from = [^\n]*\n", "")
+    edit(manifest, r'^\[\[agents\]\]\nname = "console".*?\n\n', "")
+    edit(manifest, r"^ports = [^\n]*", "ports = [8080]")
+    return manifest.parent
+
+
+def release_1_1_0(folder: Path) -> Path:
+    """Release 1.1.0: the tree as it is."""
+    return copy(folder)
+
+
+def failing_migration(folder: Path) -> Path:
+    """A 1.1.0 whose migration changes a table and then fails."""
+    tree = copy(folder)
+    (tree / "server/migrations/versions/v1_1_1_half.py").write_text(_FAILING_MIGRATION)
+    return tree
+
+
+def never_healthy(folder: Path) -> Path:
+    """A 1.1.0 whose service does not start."""
+    tree = copy(folder)
+    edit(tree / "units/sealift-server.service.j2", r"server\.toml serve$", "server.toml serve --no-such-option")
+    edit(tree / "bundle.toml", r"^timeout = 60$", "timeout = 5")
+    return tree
+
+
+RELEASES = {
+    "1.0.0": release_1_0_0,
+    "1.1.0": release_1_1_0,
+    "failing-migration": failing_migration,
+    "never-healthy": never_healthy,
+}
