@@ -14,8 +14,9 @@ from installer.lock import check_private, exclusive
 from installer.logged import run_logged
 from installer.offer import Offer, installed_offer
 from installer.packages import removable
+from installer.parts import Site
 from installer.plan import Plan
-from installer.planning import Site, plan_rollback, plan_uninstall
+from installer.planning import plan_rollback, plan_uninstall
 from installer.report import final_report
 from installer.session import new_run
 from installer.state import ReleaseRecord, State, load_state

@@ -14,8 +14,9 @@ from installer.lock import exclusive
 from installer.logged import run_logged
 from installer.offer import Offer, make_offer
 from installer.packages import choose_repositories
+from installer.parts import Chosen, Site, links_of
 from installer.plan import Mode, Plan
-from installer.planning import Chosen, Site, links_of, plan_install, plan_repair, plan_upgrade
+from installer.planning import plan_install, plan_repair, plan_upgrade
 from installer.preflight import Finding, Subject, examine, report_lines
 from installer.report import final_report
 from installer.rules import Meaning, decide

@@ -219,7 +219,7 @@ def _check_order(records: tuple[Record, ...], where: Path) -> None:
                 fits = "rolling-back" in seen and 0 <= n < step + pending
             case RolledBack():
                 fits = "rolling-back" in seen
-        if not fits or final or (number > 1 and "begun" not in seen):
+        if not fits or final or isinstance(record, Begun) != (number == 1):
             raise _damaged(where, number, f"a record {record.record!r} cannot stand here")
         seen.add(record.record)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from installer.layout import Layout
 from installer.offer import Offer
-from installer.planning import links_of
+from installer.parts import links_of
 from installer.steps import Host
 from installer.steps.service import unit_state
 from installer.steps.stage import damaged

@@ -1,0 +1,258 @@
+"""The parts that plans are put together from: each gives the steps for one concern. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from installer.layout import Layout
+from installer.offer import Offer
+from installer.state import AnswerValue
+from installer.steps import (
+    AnyStep,
+    AwaitHealth,
+    BackUpDatabase,
+    InstallPackages,
+    InstallUnits,
+    KeepConfig,
+    MakeFolders,
+    MakeLinks,
+    MakeSshKey,
+    MakeVenv,
+    RegisterImages,
+    RemovePackages,
+    RunCommand,
+    StartUnits,
+    StopUnits,
+    Switch,
+    WriteConfig,
+    WriteFiles,
+    WriteSecrets,
+)
+from installer.steps.config import RenderedConfig
+from installer.steps.files import NewFile
+from installer.steps.folders import Folder
+from installer.steps.links import Link
+from installer.steps.sshkey import Admission
+from repos.dnf import Source
+from repos.nevra import Nevra
+from repos.offline import RepositoryFile, bundle_repository
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the planners know about host and run. `stamp` is the time of the run as text, `run` its name."""
+
+    layout: Layout
+    run: str
+    stamp: str
+    homes: Mapping[str, str]
+    active: bool
+    """A unit of the installed release runs."""
+    start: bool = True
+    """The operator wants services to run."""
+    keys: tuple[NewFile, ...] = ()
+    """Files of the host's keyring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The operator's choices, resolved."""
+
+    values: Mapping[str, AnswerValue]
+    generated: tuple[str, ...]
+    repositories: RepositoryFile
+    """Where packages come from."""
+    older: Source | None = None
+    """The private repository of the installed release."""
+    mirror: str | None = None
+
+
+def packages(offer: Offer, chosen: Chosen) -> list[AnyStep]:
+    """Install what the product wants of the host."""
+    if not offer.has_packages:
+        return []
+    where = f"mirror {chosen.mirror}" if chosen.mirror else "the bundle"
+    wanted = offer.manifest.repository.packages
+    return [
+        InstallPackages(
+            wanted=wanted,
+            repositories=chosen.repositories,
+            release=offer.release,
+            older=chosen.older,
+            reason=f"from {where}",
+        )
+    ]
+
+
+def remove_packages(offer: Offer, packages: tuple[Nevra, ...]) -> list[AnyStep]:
+    """Remove what installs brought."""
+    if not packages:
+        return []
+    reason = "installs of this product brought them, and nothing else needs them"
+    bundle = bundle_repository(offer.manifest, offer.release)
+    return [RemovePackages(packages=packages, repositories=bundle, release=offer.release, reason=reason)]
+
+
+def remove_units(layout: Layout, units: tuple[str, ...]) -> list[AnyStep]:
+    """Remove all units."""
+    if not units:
+        return []
+    return [InstallUnits(folder=layout.units_dir, units=(), remove=units, reason="the product's units")]
+
+
+def venv(offer: Offer) -> MakeVenv:
+    """The server's environment."""
+    return MakeVenv(
+        venv=offer.release / "venv",
+        wheels=offer.release / "wheels/server",
+        requirements=offer.release / "wheels/server/requirements.txt",
+        pip=offer.release / offer.pip,
+        reason="the server runs in an environment of its own",
+    )
+
+
+def folders(layout: Layout, offer: Offer) -> MakeFolders:
+    """The folders outside the release."""
+    user = offer.manifest.user
+    return MakeFolders(
+        folders=(
+            Folder(layout.config_dir, 0o750, user, group_only=True),
+            Folder(layout.data_dir, 0o750, user, keep=(layout.state_dir.name,)),
+            Folder(layout.log_dir, 0o750, user, keep=("install-*.log",)),
+        ),
+        reason="configuration, data and logs live outside the release",
+    )
+
+
+def keyring(site: Site) -> list[AnyStep]:
+    """Pin the bundle's keys."""
+    if not site.keys:
+        return []
+    return [WriteFiles(what="the host's keyring", files=site.keys, reason="later bundles must be signed by these keys")]
+
+
+def secrets(layout: Layout, chosen: Chosen) -> list[AnyStep]:
+    """Write generated secrets."""
+    if not chosen.generated:
+        return []
+    return [WriteSecrets(folder=layout.config_dir, names=chosen.generated, reason="made for this host")]
+
+
+def ssh_keys(site: Site, offer: Offer) -> list[MakeSshKey]:
+    """The product's SSH keys."""
+    layout = site.layout
+    steps = []
+    for item in offer.manifest.ssh_keys:
+        marker = f"sealift:{layout.product}:{item.path}"
+        admission = None
+        if item.authorize is not None:
+            home = Path(site.homes.get(item.authorize, str(layout.data_dir)))
+            admission = Admission(item.authorize, home / ".ssh/authorized_keys", marker)
+        steps.append(
+            MakeSshKey(
+                key=layout.data_dir / item.path,
+                user=offer.manifest.user,
+                comment=f"{layout.product}:{item.path}",
+                admission=admission,
+                reason="made once, kept across upgrades",
+            )
+        )
+    return steps
+
+
+def config(offer: Offer, files: tuple[RenderedConfig, ...]) -> list[AnyStep]:
+    """Write the configuration."""
+    if not files:
+        return []
+    return [WriteConfig(files=files, user=offer.manifest.user, reason="an edited file stays as it is")]
+
+
+def keep_config(kept: Path, paths: set[str]) -> KeepConfig:
+    """Keep a copy of the configuration."""
+    return KeepConfig(
+        paths=tuple(Path(path) for path in sorted(paths)),
+        listing=kept / "config/files.json",
+        reason="for a rollback after success",
+    )
+
+
+def images(layout: Layout, offer: Offer) -> list[AnyStep]:
+    """Register images."""
+    if not offer.images:
+        return []
+    return [RegisterImages(folder=layout.images_dir, images=offer.images, reason="the product looks for them there")]
+
+
+def database_backup(site: Site, offer: Offer, reason: str) -> list[AnyStep]:
+    """Back up the database."""
+    database = offer.manifest.server.database
+    if database is None:
+        return []
+    backup = site.layout.kept(site.run) / "database.sqlite"
+    return [BackUpDatabase(database=site.layout.data_dir / database.path, backup=backup, reason=reason)]
+
+
+def commands(layout: Layout, offer: Offer, *, first: bool) -> list[AnyStep]:
+    """Migration and set-up."""
+    user, cwd = offer.manifest.user, layout.data_dir
+    steps: list[AnyStep] = []
+    if offer.migrate is not None:
+        reason = "the database gets this release's schema"
+        steps.append(RunCommand(what="migrate the database", argv=offer.migrate, user=user, cwd=cwd, reason=reason))
+    for each in offer.setup:
+        if first or not each.on_install_only:
+            reason = "the product asks for it"
+            steps.append(RunCommand(what="set up", argv=each.argv, user=user, cwd=cwd, stdin=each.stdin, reason=reason))
+    return steps
+
+
+def units(layout: Layout, offer: Offer, before: tuple[str, ...]) -> list[AnyStep]:
+    """Write units, remove those that are gone."""
+    gone = tuple(name for name in before if name not in {unit.name for unit in offer.units})
+    if not offer.units and not gone:
+        return []
+    return [InstallUnits(folder=layout.units_dir, units=offer.units, remove=gone, reason="systemd runs the product")]
+
+
+def links_of(layout: Layout, offer: Offer) -> tuple[Link, ...]:
+    """Links to the product's commands."""
+    venv = layout.current / "venv/bin"
+    return tuple(Link(layout.commands_dir / name, str(venv / name)) for name in offer.manifest.server.commands)
+
+
+def links(layout: Layout, offer: Offer, before: tuple[str, ...]) -> MakeLinks:
+    """Commands for operators."""
+    links = links_of(layout, offer)
+    now = {str(link.path) for link in links}
+    return MakeLinks(
+        links=links,
+        wrapper=layout.ctl,
+        wrapper_content=offer.ctl,
+        remove=tuple(Path(path) for path in before if path not in now),
+        reason="what operators call",
+    )
+
+
+def switch(layout: Layout, offer: Offer) -> Switch:
+    """Make this release the current one."""
+    target = f"releases/{offer.version}"
+    return Switch(current=layout.current, target=target, reason="from here on this release is the current one")
+
+
+def stop(units: tuple[str, ...], reason: str) -> list[AnyStep]:
+    """Stop what runs."""
+    units = tuple(unit for unit in units if "@." not in unit)
+    return [StopUnits(units=units, reason=reason)] if units else []
+
+
+def start(offer: Offer, *, wanted: bool) -> list[AnyStep]:
+    """Start, and wait until the product answers."""
+    if not wanted or not offer.startable:
+        return []
+    units, health = offer.startable, offer.manifest.server.health
+    steps: list[AnyStep] = [StartUnits(units=units, reason="the product is to run")]
+    if health is not None and offer.health_url is not None:
+        steps.append(AwaitHealth(url=offer.health_url, timeout=health.timeout, units=units, reason="else it is undone"))
+    return steps
