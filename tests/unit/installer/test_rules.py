@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from installer.control import choose_target
+from installer.request import Request
+from installer.rules import decide
+from installer.state import ReleaseRecord, State, parse_state
+from payload.errors import IntegrityError, UsageError
+from payload.model import Manifest
+
+DIGEST, OTHER = ("sha256:" + letter * 64 for letter in "ab")
+INSTALL, UPGRADE = Request(action="install", offline=True), Request(action="install", upgrade=True)
+
+
+def manifest(version: str, reach: str | None = ">=1.0,<2") -> Manifest:
+    product = {"name": "app", "version": version, "title": "App", "upgrades_from": reach}
+    server = {"requirements": ["app"]}
+    return Manifest.model_validate(
+        {"product": product, "targets": [{"os": ["lab"], "python": ">=3"}], "server": server}
+    )
+
+
+def record(version: str, *, left: bool = False) -> ReleaseRecord:
+    snapshot = "/kept/files.json" if left else None
+    return ReleaseRecord(version=Version(version), installed_at="now", bundle=DIGEST, config_snapshot=snapshot)
+
+
+def state(*records: ReleaseRecord, current: str) -> State:
+    return State(product="app", prefix="/opt/app", current=Version(current), releases=records)
+
+
+INSTALLED = state(record("1.1"), current="1.1")
+
+
+def test_what_a_request_means() -> None:
+    assert decide(INSTALL, None, manifest("1.0"), DIGEST, "x") == "install"
+    assert decide(UPGRADE, INSTALLED, manifest("1.2"), DIGEST, "x") == "upgrade"
+    assert decide(INSTALL, INSTALLED, manifest("1.1"), DIGEST, "x") == "same"
+    assert decide(UPGRADE, INSTALLED, manifest("1.1"), DIGEST, "x") == "same"
+
+
+@pytest.mark.parametrize(
+    ("request_", "installed", "offered", "bundle", "code"),
+    [
+        (UPGRADE, None, manifest("1.0"), DIGEST, "nothing-installed"),
+        (INSTALL, INSTALLED, manifest("1.2"), DIGEST, "already-installed"),
+        (UPGRADE, INSTALLED, manifest("1.0"), DIGEST, "version-lower"),
+        (INSTALL, INSTALLED, manifest("1.0"), DIGEST, "version-lower"),
+        (UPGRADE, INSTALLED, manifest("3.0", ">=2"), DIGEST, "upgrade-out-of-range"),
+        (UPGRADE, INSTALLED, manifest("3.0", None), DIGEST, "upgrade-out-of-range"),
+        (INSTALL, INSTALLED, manifest("1.1"), OTHER, "bundle-differs"),
+        (
+            Request(action="install", upgrade=True, prefix=Path("/x")),
+            INSTALLED,
+            manifest("1.2"),
+            DIGEST,
+            "prefix-differs",
+        ),
+    ],
+)
+def test_refusals_say_what_to_do(
+    request_: Request, installed: State | None, offered: Manifest, bundle: str, code: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        decide(request_, installed, offered, bundle, "app.bin")
+    assert caught.value.code == code
+    assert caught.value.remedy
+
+
+def test_rollback_goes_to_the_newest_older_release_that_something_was_kept_for() -> None:
+    lying = state(
+        record("1.0", left=True), record("1.1", left=True), record("1.2"), record("2.0", left=True), current="1.2"
+    )
+    assert str(choose_target(lying, None).version) == "1.1"
+    assert str(choose_target(lying, "2.0").version) == "2.0"
+    for impossible in ("1.2", "9"):
+        with pytest.raises(UsageError, match="cannot go back"):
+            choose_target(lying, impossible)
+    with pytest.raises(UsageError, match="no release below"):
+        choose_target(INSTALLED, None)
+
+
+def test_state_reads_back_and_is_strict() -> None:
+    assert parse_state(INSTALLED.to_text(), Path("state.json")) == INSTALLED
+    for text in ("", "[]", INSTALLED.to_text().replace('"product"', '"produce"')):
+        with pytest.raises(IntegrityError) as caught:
+            parse_state(text, Path("state.json"))
+        assert caught.value.code == "state-damaged"
+    with pytest.raises(IntegrityError) as caught:
+        parse_state(INSTALLED.to_text().replace('"format": 1', '"format": 2'), Path("state.json"))
+    assert caught.value.code == "state-newer"
