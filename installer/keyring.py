@@ -12,12 +12,13 @@ from payload.archive import UnverifiedBundle, VerifiedBundle
 from payload.errors import TrustError, UsageError
 from payload.trust import Keyring, PublicKey
 
-Origin = Literal["host", "administrator", "option", "asked"]
+Origin = Literal["host", "administrator", "option", "asked", "bundle"]
 _REASONS: dict[Origin, str] = {
     "host": "in this host's keyring since the first install",
     "administrator": "put into trusted-keys.d by an administrator",
     "option": "given by --key",
     "asked": "confirmed on the terminal",
+    "bundle": "only the bundle itself says so: this host trusts no key yet",
 }
 
 
@@ -67,6 +68,11 @@ def verify(
     if trusted is None:
         trusted = TrustedKeys(Keyring((_asked(bundle, ask),)), "asked")
     return bundle.verify(trusted.keyring), trusted
+
+
+def own_keys(bundle: UnverifiedBundle) -> TrustedKeys:
+    """The keys inside the bundle: enough to show what it says of itself, never to write anything."""
+    return TrustedKeys(Keyring(bundle.embedded_keys()), "bundle")
 
 
 def read_folder(folder: Path) -> tuple[PublicKey, ...]:

@@ -29,6 +29,11 @@ class Request:
     json: bool = False
 
     @property
+    def only_shows(self) -> bool:
+        """Shows what the bundle says of itself, and says nothing about whether that is true."""
+        return self.action in {"info", "list"}
+
+    @property
     def looks_at_host(self) -> bool:
         """The answer depends on what is installed."""
         return self.action in {"install", "dry-run", "preflight"}

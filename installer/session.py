@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from installer.dialogue import Dialogue
-from installer.keyring import TrustedKeys, file_name, find_keys, read_folder, verify
+from installer.keyring import TrustedKeys, file_name, find_keys, own_keys, read_folder, verify
 from installer.layout import Layout
 from installer.lock import check_private
 from installer.request import Request
@@ -60,7 +60,10 @@ def open_session(
     claimed = Layout.of(unverified.product, root=root)
     check_private(claimed.state_dir)
     ask = dialogue.confirm_key if dialogue is not None else None
-    bundle, trusted = verify(unverified, find_keys(claimed, request.key), ask)
+    keys = find_keys(claimed, request.key)
+    if keys is None and request.only_shows:
+        keys = own_keys(unverified)
+    bundle, trusted = verify(unverified, keys, ask)
     state = load_state(claimed) if request.looks_at_host else None
     prefix = Path(state.prefix) if state else request.prefix
     layout = Layout.of(bundle.index.manifest.product.name, prefix, root)

@@ -74,10 +74,18 @@ def test_info_list_check_extract(call, bundle: tuple[Path, Path], tmp_path: Path
     assert exit_code == ExitCode.USAGE and "folder-not-empty" in err
 
 
-def test_unknown_key_is_refused_also_with_yes(call) -> None:  # type: ignore[no-untyped-def]
-    exit_code, _, err = call("-o", "-y")
+@pytest.mark.parametrize("words", [("-o", "-y"), ("--check",), ("--extract", "/no/such/place"), ("-o", "--dry-run")])
+def test_unknown_key_is_refused_also_with_yes(call, words: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+    exit_code, _, err = call(*words)
     assert exit_code == ExitCode.TRUST
     assert "--key FILE.pub" in err
+    assert not Path("/no").exists()
+
+
+def test_info_of_an_unknown_bundle_says_that_it_is_not_trusted(call) -> None:  # type: ignore[no-untyped-def]
+    exit_code, out, _ = call("--info")
+    assert exit_code == 0
+    assert "this host trusts no key yet" in out
 
 
 def test_preflight_lists_everything_and_exits_20_when_something_does_not_fit(  # type: ignore[no-untyped-def]
