@@ -20,7 +20,7 @@ from installer.planning import plan_install, plan_repair, plan_upgrade
 from installer.preflight import Finding, Subject, examine, report_lines
 from installer.report import final_report
 from installer.rules import Meaning, decide
-from installer.session import Session, new_keys, new_run
+from installer.session import Session, new_keys, new_run, place
 from installer.state import load_state
 from installer.steps.packages import source_of
 from installer.steps.service import active_units
@@ -241,4 +241,6 @@ def _recover(session: Session) -> Session:
     for outcome in recover(session.layout, session.host):
         text = f"the {outcome.plan.mode} of {outcome.plan.version} that was cut off: {outcome.result}"
         session.sink.emit(Note(text))
-    return replace(session, state=load_state(session.layout))
+    state = load_state(session.layout)  # what was read before may be what the cut-off run had written
+    layout = place(session.name, state, session.request, session.layout.root)
+    return replace(session, state=state, layout=layout)

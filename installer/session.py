@@ -65,10 +65,14 @@ def open_session(
         keys = own_keys(unverified)
     bundle, trusted = verify(unverified, keys, ask)
     state = load_state(claimed) if request.looks_at_host else None
-    prefix = Path(state.prefix) if state else request.prefix
-    layout = Layout.of(bundle.index.manifest.product.name, prefix, root)
+    layout = place(bundle.index.manifest.product.name, state, request, root)
     host = Host(scratch=layout.state_dir, sink=sink, run=run, bundle=bundle)
     return Session(request, bundle, trusted, layout, state, sink, dialogue, path.name, host)
+
+
+def place(name: str, state: State | None, request: Request, root: Path) -> Layout:
+    """Where the product lies, or will: an installed one stays where it is."""
+    return Layout.of(name, Path(state.prefix) if state else request.prefix, root)
 
 
 def new_keys(session: Session) -> tuple[NewFile, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -15,12 +16,15 @@ import pytest
 from installer import control, flow, views
 from installer.facts import os_release
 from installer.layout import Layout
+from installer.lock import exclusive
 from installer.request import Request
 from installer.session import Session, open_session
 from installer.state import load_state
+from installer.transaction import run_plan
 from payload.errors import ExitCode, IntegrityError, SealiftError, TrustError, UsageError
 from payload.events import NullSink
 from payload.trust import PrivateKey
+from tests.unit.installer.crashing import killing
 from tests.unit.installer.products import FakeSystemd, build
 
 INSTALL = Request(action="install", offline=True, yes=True)
@@ -270,7 +274,7 @@ def test_dry_run_writes_nothing_and_shows_every_step(lab: Lab) -> None:
     assert [step["kind"] for step in view.body["steps"]] == kinds
 
 
-def test_foreign_key_and_flipped_byte_are_refused(lab: Lab, tmp_path: Path) -> None:
+def test_foreign_key_and_no_key_are_refused(lab: Lab) -> None:
     (lab.root / "etc/app/trusted-keys.d/vendor.pub").write_text(PrivateKey.generate().public.to_text())
     with pytest.raises(TrustError):
         lab.run("1.0.0")
@@ -279,7 +283,7 @@ def test_foreign_key_and_flipped_byte_are_refused(lab: Lab, tmp_path: Path) -> N
         lab.run("1.0.0")
 
 
-def test_damaged_member_is_a_rejection(lab: Lab, tmp_path: Path, key: PrivateKey) -> None:
+def test_damaged_member_is_a_rejection(lab: Lab, tmp_path: Path) -> None:
     content = bytearray(lab.bundles["1.0.0"].read_bytes())
     place = content.index(b"QFI\xfb") + 50
     content[place] ^= 1
@@ -290,6 +294,24 @@ def test_damaged_member_is_a_rejection(lab: Lab, tmp_path: Path, key: PrivateKey
         lab.run("1.0.0")
     assert not lab.layout.prefix.exists()
     assert load_state(lab.layout) is None
+
+
+@pytest.mark.parametrize("record", [2, 19, 32])
+def test_killed_run_is_put_right_by_the_next_one(lab: Lab, record: int) -> None:
+    """Killed after unpacking, in the middle, and when the state was written: the end is as if nobody had disturbed."""
+    session = lab.session("1.0.0", INSTALL)
+    prepared = flow.prepare(session, {})
+    assert prepared.plan is not None
+    child = os.fork()
+    if child == 0:
+        with exclusive(session.layout):
+            host = replace(session.host, secrets=prepared.answers.secrets)
+            run_plan(prepared.plan, session.layout, host, open_journal=killing(record, before=False))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert "App 1.0.0 is installed." in "\n".join(lab.run("1.0.0"))
+    assert lab.log() == ["migrated to 1.0.0", "set up with 20 characters"]
+    assert "nothing to do" in "\n".join(lab.run("1.0.0"))
 
 
 def test_status_and_releases(lab: Lab) -> None:
