@@ -1,0 +1,191 @@
+"""A fresh install on a host without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import Bundles
+from tests.e2e.product import ADMIN_PASSWORD, NOT_STATE, call, log_in, version, wait_for_console
+from tests.lab import Host, Lab, Snapshot, Traffic
+
+INSTALL = ["bash", "sealift-installer-1.1.0.bin", "-o"]
+
+
+@pytest.fixture(scope="module")
+def watched(lab: Lab, provided: Snapshot) -> Iterator[tuple[Host, Traffic, dict[str, str], frozenset[str]]]:
+    """A host installed while everything that left it was recorded; its repository files and packages before."""
+    host = lab.boot("watched", snapshot=provided)
+    repositories, packages = host.tree(["/etc/yum.repos.d", "/etc/dnf"]), host.rpm_qa()
+    with lab.capture(host) as traffic:
+        host.run(INSTALL)
+        log_in(host)
+        wait_for_console(host)
+    yield host, traffic, repositories, packages
+    lab.drop(host)
+
+
+Watched = tuple[Host, Traffic, dict[str, str], frozenset[str]]
+
+
+def test_the_services_run_and_the_api_answers(watched: Watched) -> None:
+    host = watched[0]
+    assert host.sh("systemctl is-active sealift-server sealift-console-agent").split() == ["active", "active"]
+    assert host.sh("systemctl is-enabled sealift-server").strip() == "enabled"
+    assert version(host) == "1.1.0"
+    assert host.sh("sealift-ctl status").startswith("Sealift management server 1.1.0")
+
+
+def test_nothing_tried_to_leave_the_host(watched: Watched) -> None:
+    assert watched[1].packets == []
+
+
+def test_the_hosts_repositories_are_as_they_were(watched: Watched) -> None:
+    host, _, repositories, _ = watched
+    assert host.tree(["/etc/yum.repos.d", "/etc/dnf"]) == repositories
+
+
+def test_packages_came_from_the_bundle(watched: Watched) -> None:
+    host, _, _, before = watched
+    added = {line.rsplit("-", 2)[0] for line in host.rpm_qa() - before}
+    assert {"qemu-utils", "sqlite3", "dnsmasq-base"} <= added
+    assert before <= host.rpm_qa()
+
+
+def test_the_console_agent_answers_as_in_the_transcript(watched: Watched) -> None:
+    host = watched[0]
+    answer = call(host, "QueryConsoleProxyAgent")
+    (agent,) = answer["inventories"]
+    assert set(agent) == {
+        "createDate", "description", "lastOpDate", "managementIp", "state", "status", "type", "uuid",
+    }  # fmt: skip
+    assert (agent["state"], agent["status"], agent["type"]) == ("Enabled", "Connected", "ManagementServerConsoleProxy")
+    again = call(host, "ReconnectConsoleProxyAgent")
+    assert again == {"inventory": {agent["uuid"]: True}, "success": True}
+
+
+def test_images_are_registered_and_the_other_is_said_to_be_elsewhere(watched: Watched) -> None:
+    images = {row["name"]: row for row in call(watched[0], "QueryImage")["inventories"]}
+    assert images["trial"]["status"] == "Ready"
+    assert images["blank-1g"]["status"] == "NotEmbedded"
+    path = images["trial"]["url"].removeprefix("file://")
+    watched[0].run(["qemu-img", "check", path])
+    log = watched[0].sh("cat /var/log/sealift/install-*.log")
+    assert "not embedded: blank-1g" in log
+
+
+def test_the_same_again_does_nothing(watched: Watched) -> None:
+    host = watched[0]
+    paths, without = ["/etc", "/opt", "/usr/local/bin", "/root/.ssh"], ["/opt/sealift-agents"]
+    before, pid = host.tree(paths, without=without), host.sh("systemctl show -P MainPID sealift-server")
+    done = host.run(INSTALL)
+    assert "nothing to do" in done.stdout
+    assert host.tree(paths, without=without) == before
+    assert host.sh("systemctl show -P MainPID sealift-server") == pid
+
+
+def test_secrets_are_private(watched: Watched) -> None:
+    host = watched[0]
+    password = host.read(ADMIN_PASSWORD).strip()
+    assert len(password) >= 20
+    assert host.sh(f"stat -c '%a %U' {ADMIN_PASSWORD} /var/lib/sealift/keys/id_ed25519").split("\n")[:2] == [
+        "600 root",
+        "600 sealift",
+    ]
+    found = host.run(["grep", "-rlF", "--exclude-dir=proc", "--exclude-dir=sys", password, "/"], check=False).stdout
+    assert found.split() == [ADMIN_PASSWORD], "the password lies somewhere else too"
+    private = host.sh("sed -n 4p /var/lib/sealift/keys/id_ed25519").strip()
+    found = host.run(
+        ["grep", "-rlF", private, "/etc", "/opt", "/root", "/tmp", "/usr/local", "/var"], check=False
+    ).stdout
+    assert found.split() == ["/var/lib/sealift/keys/id_ed25519"]
+
+
+def test_a_reboot_brings_the_product_back(watched: Watched) -> None:
+    host = watched[0]
+    host.power_off()
+    host.boot_again()
+    host.sh("for i in $(seq 100); do systemctl is-active -q sealift-server && exit 0; sleep 0.1; done; exit 1")
+    assert version(host) == "1.1.0"
+
+
+def test_no_secret_is_ever_in_an_argument_list(bare: Host) -> None:
+    bare.run(["strace", "-f", "-qq", "-s", "4096", "-e", "trace=execve", "-o", "/run/trace", *INSTALL])
+    trace = bare.read("/run/trace")
+    assert "set-admin-password" in trace
+    assert bare.read(ADMIN_PASSWORD).strip() not in trace
+
+
+def test_every_install_has_a_password_and_a_key_of_its_own(bare: Host, watched: Watched) -> None:
+    bare.run(INSTALL)
+    for path in (ADMIN_PASSWORD, "/var/lib/sealift/keys/id_ed25519.pub"):
+        assert bare.read(path) != watched[0].read(path)
+
+
+def test_the_operator_gives_the_first_password(bare: Host) -> None:
+    bare.write("/root/answers.toml", 'admin_password = "a password of \\"my\\" own"\nlisten_port = 8088\n', 0o600)
+    bare.run([*INSTALL, "--config", "answers.toml"])
+    assert not bare.exists(ADMIN_PASSWORD)
+    login = ["sealift-cli", "-p", "8088", "LogInByAccount", "accountName=admin"]
+    assert bare.run(login, input='a password of "my" own\n').returncode == 0
+    assert bare.run(login, input="password\n", check=False).returncode == 3
+
+
+def test_another_host_gets_its_agent(lab: Lab, bare: Host, bundles: Bundles) -> None:
+    password = "only for this test 4711"
+    other = lab.boot("compute", root_password=password)
+    try:
+        bare.run(INSTALL)
+        log_in(bare)
+        bare.write("/root/other-password", password + "\n", 0o600)
+        with lab.capture(bare, allow=[other]) as traffic:
+            answer = call(
+                bare, "AddKVMHost", "name=compute", f"managementIp={other.address}", "username=root",
+                "password-file=/root/other-password",
+            )  # fmt: skip
+        assert answer["inventory"]["status"] == "Connected"
+        assert traffic.packets == []
+        assert other.sh("systemctl is-active sealift-host-agent").strip() == "active"
+        assert other.exists("/root/.ssh/authorized_keys")
+        (row,) = call(bare, "QueryHost", f"managementIp={other.address}")["inventories"]
+        assert row["totalMemoryCapacity"] > 0
+        pid = other.sh("systemctl show -P MainPID sealift-host-agent")
+        assert call(bare, "ReconnectHost", f"uuid={row['uuid']}") == {"success": True}
+        assert other.sh("systemctl show -P MainPID sealift-host-agent") == pid, "an unchanged agent was deployed again"
+    finally:
+        lab.drop(other)
+
+
+def test_a_prefix_of_the_operators_choice_with_a_blank(bare: Host) -> None:
+    bare.run([*INSTALL, "-r", "/srv/my product"])
+    assert bare.exists("/srv/my product/current/venv/bin/sealift-server")
+    assert version(bare) == "1.1.0"
+
+
+def test_no_start(bare: Host) -> None:
+    bare.run([*INSTALL, "-z"])
+    assert bare.run(["systemctl", "is-active", "sealift-server"], check=False).stdout.strip() == "inactive"
+    bare.run(["sealift-ctl", "start"])
+    assert version(bare) == "1.1.0"
+    bare.run(["sealift-ctl", "stop"])
+    assert bare.run(["systemctl", "is-active", "sealift-server"], check=False).stdout.strip() == "inactive"
+
+
+def test_uninstall_leaves_the_host_as_it_was(bare: Host) -> None:
+    paths = ["/etc", "/usr", "/opt", "/root", "/var/lib"]
+    without = [
+        *NOT_STATE,
+        "/var/lib/rpm",
+        "/var/lib/dnf",
+        "/var/lib/systemd",
+        "/var/lib/alternatives",
+        "/root/.sealift",
+    ]
+    before, packages = bare.tree(paths, without=without), bare.rpm_qa()
+    bare.run(INSTALL)
+    bare.run(["sealift-ctl", "uninstall", "--purge", "-y"])
+    assert bare.rpm_qa() == packages
+    after = bare.tree(paths, without=without)
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    assert not {path for path in changed if "__pycache__" not in path and "sealift-agents" not in path}, changed
