@@ -84,7 +84,7 @@ def failing_migration(folder: Path) -> Path:
 def never_healthy(folder: Path) -> Path:
     """A 1.1.0 whose service does not start."""
     tree = copy(folder)
-    edit(tree / "units/sealift-server.service.j2", r"server\.toml serve$", "server.toml serve --no-such-option")
+    edit(tree / "units/sealift-server.service.j2", r"serve$", "serve --no-such-option")
     edit(tree / "bundle.toml", r"^timeout = 60$", "timeout = 5")
     return tree
 

@@ -134,11 +134,14 @@ def admit(admission: Admission, line: str) -> None:
 
 
 def revoke(admission: Admission) -> None:
-    """Remove the product's lines; nothing there is fine."""
+    """Remove the product's lines, and a file that had nothing else; nothing there is fine."""
     file = admission.authorized_keys
     if not marked_lines(admission):
         return
     others = [each for each in _lines(file) if not each.endswith(f" {admission.marker}")]
+    if not others:
+        file.unlink()
+        return
     owner = (file.stat().st_uid, file.stat().st_gid)
     atomic_write(file, "".join(f"{each}\n" for each in others).encode(), mode=_mode(file), owner=owner)
 
