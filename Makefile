@@ -19,10 +19,10 @@ demo: setup ## Build the reference bundle, install it on a lab host without a ne
 	$(PYTHON) -m tests.e2e.demo
 
 test: setup ## Every test, from unit to end to end
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 unit: setup ## The fast tests only
-	$(PYTHON) -m pytest tests/unit
+	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit
 
 lint: setup ## Linters, types, import contracts
 	$(PYTHON) -m pytest tests/contract

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,36 +30,51 @@ class Bundles:
     """Bundles of the reference product, each built once by the real command line."""
 
     folder: Path
-    built: dict[str, Path] = field(default_factory=dict)
 
     @property
     def key(self) -> Path:
         """The private key that signs them; its public half lies beside it as release.pub."""
-        key = self.folder / "release.pem"
-        if not key.exists():
-            sealift("keygen", key, cwd=self.folder)
-        return key
+        return self.folder / "release.pem"
 
     @property
     def public_key(self) -> Path:
         """What the operators of a site get."""
         return self.key.with_suffix(".pub")
 
+    def prepare(self) -> None:
+        """Make the key pair, once."""
+        with self._alone():
+            if not self.key.exists():
+                sealift("keygen", self.key, cwd=self.folder)
+
     def __getitem__(self, name: str) -> Path:
-        if name not in self.built:
+        with self._alone():
             folder = self.folder / name
-            folder.mkdir()
-            tree = RELEASES[name](folder)
-            sealift("lock", tree / "bundle.toml", cwd=folder)
-            sealift("build", tree / "bundle.toml", "--key", self.key, cwd=folder)
-            (self.built[name],) = (folder / "dist").glob("*.bin")
-        return self.built[name]
+            if not folder.exists():
+                folder.mkdir()
+                tree = RELEASES[name](folder)
+                sealift("lock", tree / "bundle.toml", cwd=folder)
+                sealift("build", tree / "bundle.toml", "--key", self.key, cwd=folder)
+            (bundle,) = (folder / "dist").glob("*.bin")
+            return bundle
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One worker of the test run at a time."""
+        with (self.folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
-    """Bundles by name: see `tests.reference.RELEASES`."""
-    return Bundles(tmp_path_factory.mktemp("bundles"))
+def bundles(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Bundles:
+    """Bundles by name: see `tests.reference.RELEASES`. The workers of a run share them."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "bundles"
+    folder.mkdir(exist_ok=True)
+    made = Bundles(folder)
+    made.prepare()
+    return made
 
 
 @pytest.fixture(scope="session")
