@@ -11,11 +11,12 @@ from payload.archive import VerifiedBundle, open_bundle
 from payload.digest import hex_of
 from payload.errors import IntegrityError
 from payload.events import Advanced, Sink, stage
+from payload.format import STUB_SIZE
 from payload.model import Lock, Manifest, Section
 from payload.trust import Keyring, PrivateKey, PublicKey
 from payload.writer import BundleWriter
 from templates.contexts import StubContext
-from templates.render import render
+from templates.stub import render_stub
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +105,4 @@ def _stub(manifest: Manifest, runtime: Section, file_name: str, unpacked: int) -
         runtime_sha256=hex_of(runtime.digest),
         unpacked_kb=-(-unpacked // 1024),
     )
-    return render("stub/header.sh.j2", context).encode()
+    return render_stub(context, STUB_SIZE)

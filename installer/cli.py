@@ -6,23 +6,32 @@ import os
 import re
 import sys
 import traceback
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from installer import flow, views
-from installer.control_cli import control_app, show
-from installer.dialogue import TerminalDialogue, on_terminal
 from installer.request import Action, Request, check_request
-from installer.session import Session, open_session
 from payload.errors import ExitCode, SealiftError, UsageError
-from payload.events import JsonSink, Sink, TeeSink, sink_for
 
 BUNDLE_VARIABLE = "SEALIFT_BUNDLE"
 NAME_PATTERN = r"[a-z][a-z0-9-]{0,30}"
+_SHOW, _HOST, _CONTROL = "installer.show_commands", "installer.host_commands", "installer.control_cli"
+_MODULES: Mapping[Action, str] = {
+    "version": _SHOW,
+    "info": _SHOW,
+    "list": _SHOW,
+    "check": _SHOW,
+    "extract": _SHOW,
+    "dry-run": _HOST,
+    "preflight": _HOST,
+    "install": _HOST,
+}
+"""The modules whose `run` carries out each action. They are imported by name when they are called, since what an
+install needs takes longer to import than `--help` takes to print."""
 _EXAMPLES = """
 \b
 Examples:
@@ -73,13 +82,12 @@ def bundle_app(program: str) -> typer.Typer:
         ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, do nothing.")] = False,
         preflight: Annotated[bool, typer.Option("--preflight", help="Say what does not fit, do nothing.")] = False,
-        json_output: Annotated[
-            bool, typer.Option("--json", help="For --info, --list, --check, --preflight, --dry-run.")
-        ] = False,
+        json_output: Annotated[bool, typer.Option("--json", help="JSON, for all that shows something.")] = False,
         version: Annotated[bool, typer.Option("--version", help="Show product and version.")] = False,
     ) -> None:
         wanted: dict[Action, bool] = {
-            "info": info or version,
+            "version": version,
+            "info": info,
             "list": listing,
             "check": check,
             "extract": extract is not None,
@@ -100,57 +108,11 @@ def bundle_app(program: str) -> typer.Typer:
             extract_to=extract,
             json=json_output,
         )
-        run_bundle(check_request(request, program), version_only=version)
+        check_request(request, program)
+        run: Callable[[Request, Path], ExitCode] = import_module(_MODULES[request.action]).run
+        raise typer.Exit(run(request, Path(os.environ[BUNDLE_VARIABLE])))
 
     return app
-
-
-def run_bundle(request: Request, *, version_only: bool) -> None:
-    """Carry out `request` with the bundle that the environment names, and print the result."""
-    with ExitStack() as stack:
-        screen = sink_for(sys.stderr, quiet=request.json)
-        sink: Sink = screen
-        if request.events is not None:
-            sink = TeeSink(screen, JsonSink(stack.enter_context(_open_events(request.events))))
-        stack.callback(sink.close)
-        dialogue = TerminalDialogue() if on_terminal() and not request.json else None
-        session = open_session(request, Path(os.environ[BUNDLE_VARIABLE]), sink, dialogue)
-        if version_only:
-            product = session.bundle.index.manifest.product
-            typer.echo(f"{product.name} {product.version}")
-        else:
-            _perform(session)
-
-
-def _open_events(path: Path) -> IO[str]:
-    try:
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w")
-    except OSError as error:
-        raise UsageError("events-unwritable", f"cannot write {path}: {error.strerror}") from error
-
-
-def _perform(session: Session) -> None:
-    match session.request.action:
-        case "info":
-            show(views.info(session), session.request.json)
-        case "list":
-            show(views.listing(session), session.request.json)
-        case "check":
-            show(views.check(session), session.request.json)
-        case "extract":
-            show(views.extract(session), session.request.json)
-        case "dry-run":
-            view, _ = views.dry_run(session, os.environ)
-            show(view, session.request.json)
-        case "preflight":
-            view, prepared = views.preflight(session, os.environ)
-            show(view, session.request.json)
-            if any(finding.strict for finding in prepared.findings):
-                raise typer.Exit(ExitCode.PREFLIGHT)
-        case "install":
-            lines = flow.install(session)
-            session.sink.close()
-            typer.echo("\n".join(lines))
 
 
 def _one_action(wanted: dict[Action, bool]) -> Action:
@@ -176,6 +138,7 @@ def main(argv: list[str] | None = None) -> int:
     if not re.fullmatch(NAME_PATTERN, product):
         typer.echo(f"{product!r} is no product's name", err=True)
         return ExitCode.USAGE
+    control_app: Callable[[str], typer.Typer] = import_module(_CONTROL).control_app
     return _guarded(control_app(product), words[2:], f"{product}-ctl")
 
 

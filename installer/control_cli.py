@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from installer import control
 from installer.control import Installed
 from installer.dialogue import TerminalDialogue, on_terminal
 from installer.plan import Plan
-from installer.views import View
+from installer.screen import show
 from payload.errors import UsageError
 from payload.events import Note, Sink, sink_for
 
@@ -76,11 +75,6 @@ def control_app(product: str) -> typer.Typer:
             typer.echo("\n".join(lines))
 
     return app
-
-
-def show(view: View, as_json: bool) -> None:
-    """Print a view."""
-    typer.echo(json.dumps(view.body, indent=2, ensure_ascii=False) if as_json else "\n".join(view.lines))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from installer.facts import Facts, gather
 from installer.lock import exclusive
 from installer.logged import run_logged
 from installer.offer import Offer, make_offer
+from installer.opened import require_intact
 from installer.packages import choose_repositories
 from installer.parts import Chosen, Site, links_of
 from installer.plan import Mode, Plan
@@ -51,6 +52,7 @@ def install(session: Session) -> tuple[str, ...]:
         SealiftError: it was refused, or failed; the type says what became of the host.
     """
     require_root()
+    require_intact(session)
     if unfinished(session.layout):
         with exclusive(session.layout):
             session = _recover(session)

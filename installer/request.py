@@ -8,7 +8,7 @@ from typing import Literal
 
 from payload.errors import UsageError
 
-Action = Literal["install", "info", "list", "check", "extract", "dry-run", "preflight"]
+Action = Literal["install", "version", "info", "list", "check", "extract", "dry-run", "preflight"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Request:
     @property
     def only_shows(self) -> bool:
         """Shows what the bundle says of itself, and says nothing about whether that is true."""
-        return self.action in {"info", "list"}
+        return self.action in {"version", "info", "list"}
 
     @property
     def looks_at_host(self) -> bool:
@@ -54,7 +54,7 @@ def check_request(request: Request, program: str) -> Request:
         )
     if request.mirror == "":
         raise UsageError("mirror-empty", "-R needs a mirror", remedy="-R NAME, -R URL or -R auto; see --info for names")
-    installs = request.action in {"install", "dry-run", "preflight"} and not request.upgrade
+    installs = request.looks_at_host and not request.upgrade
     if installs and not request.offline and request.mirror is None:
         raise UsageError(
             "source-missing",

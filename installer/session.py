@@ -1,4 +1,4 @@
-"""What every run of a bundle begins with: open, verify, look at the state of the host."""
+"""What every run on a host begins with: open, verify, look at the state of the host."""
 
 from __future__ import annotations
 
@@ -7,31 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from installer.dialogue import Dialogue
-from installer.keyring import TrustedKeys, file_name, find_keys, own_keys, read_folder, verify
+from installer.keyring import file_name, read_folder
 from installer.layout import Layout
-from installer.lock import check_private
+from installer.opened import Opened, open_verified
 from installer.request import Request
 from installer.state import State, load_state
 from installer.steps import Host, Runner
 from installer.steps.files import NewFile
 from payload import effects
-from payload.archive import VerifiedBundle, open_bundle
 from payload.events import Sink
 from payload.trust import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Session(Opened):
     """A verified bundle on a host."""
 
-    request: Request
-    bundle: VerifiedBundle
-    trusted: TrustedKeys
     layout: Layout
     state: State | None
-    sink: Sink
     dialogue: Dialogue | None
-    program: str
     host: Host = field(repr=False)
 
     @property
@@ -55,19 +49,23 @@ def open_session(
         IntegrityError: bundle or state is damaged.
         TrustError: no trusted key signed the bundle.
     """
-    unverified = open_bundle(path)
-    # the name decides only where keys are looked for; the signature then vouches for it
-    claimed = Layout.of(unverified.product, root=root)
-    check_private(claimed.state_dir)
     ask = dialogue.confirm_key if dialogue is not None else None
-    keys = find_keys(claimed, request.key)
-    if keys is None and request.only_shows:
-        keys = own_keys(unverified)
-    bundle, trusted = verify(unverified, keys, ask)
-    state = load_state(claimed) if request.looks_at_host else None
-    layout = place(bundle.index.manifest.product.name, state, request, root)
-    host = Host(scratch=layout.state_dir, sink=sink, run=run, bundle=bundle)
-    return Session(request, bundle, trusted, layout, state, sink, dialogue, path.name, host)
+    opened = open_verified(request, path, sink, ask, root=root)
+    name = opened.bundle.index.manifest.product.name
+    state = load_state(Layout.of(name, root=root))
+    layout = place(name, state, request, root)
+    host = Host(scratch=layout.state_dir, sink=sink, run=run, bundle=opened.bundle)
+    return Session(
+        request,
+        opened.bundle,
+        opened.trusted,
+        sink,
+        opened.program,
+        layout=layout,
+        state=state,
+        dialogue=dialogue,
+        host=host,
+    )
 
 
 def place(name: str, state: State | None, request: Request, root: Path) -> Layout:

@@ -1,18 +1,13 @@
-"""What a bundle shows of itself without changing the host: as data for `--json`, and as lines."""
+"""What a bundle shows of itself, whatever the host: as data for `--json`, and as lines."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from installer.flow import Prepared, prepare
-from installer.preflight import report_lines
-from installer.session import Session
-from installer.transaction import unfinished
-from payload.archive import Damage
-from payload.errors import IntegrityError, UsageError
+from installer.opened import Opened, require_intact
+from payload.errors import UsageError
 from payload.events import stage
 
 
@@ -24,9 +19,16 @@ class View:
     lines: tuple[str, ...]
 
 
-def info(session: Session) -> View:
+def version(opened: Opened) -> View:
+    """Product and version."""
+    product = opened.bundle.index.manifest.product
+    body = {"product": product.name, "version": str(product.version)}
+    return View(body, (f"{product.name} {product.version}",))
+
+
+def info(opened: Opened) -> View:
     """What the bundle is."""
-    index = session.bundle.index
+    index = opened.bundle.index
     manifest = index.manifest
     product = manifest.product
     body = {
@@ -35,16 +37,16 @@ def info(session: Session) -> View:
         "version": str(product.version),
         "upgrades-from": None if product.upgrades_from is None else str(product.upgrades_from),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(index.created)),
-        "digest": session.bundle.digest,
-        "signed-by": session.bundle.signed_by.fingerprint,
-        "trusted": session.trusted.reason,
+        "digest": opened.bundle.digest,
+        "signed-by": opened.bundle.signed_by.fingerprint,
+        "trusted": opened.trusted.reason,
         "targets": [target.model_dump(mode="json") for target in manifest.targets],
         "packages": list(manifest.repository.packages),
         "mirrors": sorted(manifest.mirrors),
         "images": [{"name": image.name, "embedded": image.embed} for image in manifest.images],
         "questions": [answer.model_dump(mode="json") for answer in manifest.answers],
         "files": len(index.entries),
-        "size": session.bundle.path.stat().st_size,
+        "size": opened.bundle.path.stat().st_size,
     }
     lines = (
         f"{product.title} {product.version} ({product.name})",
@@ -61,9 +63,9 @@ def info(session: Session) -> View:
     return View(body, lines)
 
 
-def listing(session: Session) -> View:
+def listing(opened: Opened) -> View:
     """Every file inside."""
-    index = session.bundle.index
+    index = opened.bundle.index
     blobs = {blob.digest: blob for blob in index.blobs}
     rows = [
         {"component": entry.component, "path": entry.path, "size": blobs[entry.blob].size, "digest": entry.blob}
@@ -72,70 +74,32 @@ def listing(session: Session) -> View:
     return View(rows, tuple(f"{row['size']:>12}  {row['component']:<20}  {row['path']}" for row in rows))
 
 
-def check(session: Session) -> View:
+def check(opened: Opened) -> View:
     """Read everything and compare.
 
     Raises:
         IntegrityError: something is damaged; lists all of it.
     """
-    size = session.bundle.path.stat().st_size
-    with stage(session.sink, "check", "check every file", total=size):
-        damage = session.bundle.check(session.sink)
-    if damage:
-        raise IntegrityError(
-            "bundle-damaged",
-            f"{session.program} is damaged",
-            details="\n".join(map(_damage_line, damage)),
-            remedy="copy or download the file again",
-        )
-    signed_by = session.bundle.signed_by.fingerprint
-    body = {"intact": True, "files": len(session.bundle.index.entries), "signed-by": signed_by}
-    return View(body, (f"{session.program}: every file is intact; signed by {signed_by}, {session.trusted.reason}",))
+    require_intact(opened)
+    signed_by = opened.bundle.signed_by.fingerprint
+    body = {"intact": True, "files": len(opened.bundle.index.entries), "signed-by": signed_by}
+    return View(body, (f"{opened.program}: every file is intact; signed by {signed_by}, {opened.trusted.reason}",))
 
 
-def extract(session: Session) -> View:
+def extract(opened: Opened) -> View:
     """Write every file into a new or empty folder.
 
     Raises:
         UsageError: the folder has something in it.
         IntegrityError: a file is damaged.
     """
-    folder = session.request.extract_to
+    folder = opened.request.extract_to
     if folder is None:
         raise UsageError("folder-missing", "--extract needs a folder")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError("folder-not-empty", f"{folder} is not an empty folder", remedy="name a new one")
     folder.mkdir(parents=True, exist_ok=True)
-    with stage(session.sink, "extract", f"extract into {folder}", total=session.bundle.path.stat().st_size):
-        session.bundle.extract(folder, sink=session.sink, stage="extract")
-    count = len(session.bundle.index.entries)
+    with stage(opened.sink, "extract", f"extract into {folder}", total=opened.bundle.path.stat().st_size):
+        opened.bundle.extract(folder, sink=opened.sink, stage="extract")
+    count = len(opened.bundle.index.entries)
     return View({"folder": str(folder), "files": count}, (f"{count} files are in {folder}",))
-
-
-def preflight(session: Session, environment: Mapping[str, str]) -> tuple[View, Prepared]:
-    """What does not fit on this host."""
-    prepared = prepare(session, environment)
-    body = {
-        "fits": not any(finding.strict for finding in prepared.findings),
-        "mode": prepared.mode,
-        "findings": [asdict(finding) for finding in prepared.findings],
-    }
-    lines = report_lines(prepared.findings) or (f"this host fits: {prepared.mode} can go on",)
-    return View(body, lines), prepared
-
-
-def dry_run(session: Session, environment: Mapping[str, str]) -> tuple[View, Prepared]:
-    """The plan, and nothing done."""
-    prepared = prepare(session, environment)
-    waiting = [str(path) for path in unfinished(session.layout)] if session.state else []
-    notes = tuple(f"first an unfinished run is put right: {path}" for path in waiting)
-    if prepared.plan is None:
-        return View({"mode": prepared.mode, "steps": [], "unfinished": waiting}, (*notes, *prepared.notes)), prepared
-    plan = prepared.plan
-    head = f"{plan.mode} of {plan.product} {plan.version}: {len(plan.steps)} steps. This is a dry run: nothing is done."
-    body = plan.to_body() | {"digest": plan.digest, "unfinished": waiting}
-    return View(body, (*notes, head, *plan.lines(), *report_lines(prepared.findings))), prepared
-
-
-def _damage_line(damage: Damage) -> str:
-    return f"{damage.component}: {damage.path} at byte {damage.offset}: {damage.why}"

@@ -18,6 +18,8 @@ class StubContext:
     runtime_size: int
     runtime_sha256: str
     unpacked_kb: int
+    stub_sha256: str = "0" * 64
+    """Set by `templates.stub.render_stub`."""
 
 
 @dataclass(frozen=True, slots=True)

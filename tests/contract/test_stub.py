@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from payload.format import STUB_SIZE
 from payload.trust import PrivateKey
 from payload.writer import BundleWriter
 from templates.contexts import StubContext
-from templates.render import render
+from templates.stub import render_stub
 from tests.unit.payload.bundles import lock, manifest, runtime
 
 SHELLS = {
@@ -38,7 +39,7 @@ def write_bundle(folder: Path, *, script: Path | None = None, arch: str = "x86_6
 
     def stub(offset: int, size: int) -> bytes:
         context = StubContext("app", "App", "1.0.0", path.name, arch, offset, size, digest, unpacked_kb)
-        return render("stub/header.sh.j2", context).encode()
+        return render_stub(context, STUB_SIZE)
 
     with BundleWriter(path, stub=lambda section: stub(section.offset, section.size), runtime=packed) as writer:
         writer.add(b"x", path="tools/x", component="tools")
@@ -98,6 +99,20 @@ def test_a_changed_runtime_is_never_started(shell: str, bundle: Path) -> None:
     done = call([*SHELLS[shell], bundle])
     assert (done.returncode, done.stdout) == (10, "")
     assert "damaged" in done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_never_runs_into_damage_of_the_stub(shell: str, bundle: Path) -> None:
+    whole = bundle.read_bytes()
+    checked = whole.index(b"product='")
+    end = whole.index(b'exit "$code"\n')
+    for offset in (3, whole.index(b"stub=") + 9, *range(checked, end, 157), end + 100):
+        content = bytearray(whole)
+        content[offset] ^= 4
+        bundle.write_bytes(content)
+        done = call([*SHELLS[shell], bundle])
+        assert (done.returncode, done.stdout) == (10, ""), offset
+        assert "stub: its start-up script was changed [bundle-damaged]" in done.stderr
 
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from installer import control, flow, views
+from installer import control, flow, host_views
 from installer.facts import os_release
 from installer.layout import Layout
 from installer.lock import exclusive
@@ -263,7 +263,7 @@ def test_refusals_change_nothing(lab: Lab) -> None:
 
 def test_dry_run_writes_nothing_and_shows_every_step(lab: Lab) -> None:
     before = lab.tree()
-    view, prepared = views.dry_run(lab.session("1.0.0", replace(INSTALL, action="dry-run")), {})
+    view, prepared = host_views.dry_run(lab.session("1.0.0", replace(INSTALL, action="dry-run")), {})
     assert lab.tree() == before
     assert prepared.plan is not None
     kinds = [step.kind for step in prepared.plan.steps]

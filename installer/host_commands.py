@@ -1,0 +1,39 @@
+"""The commands that look at the host, and the one that changes it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import typer
+
+from installer import flow, host_views, screen
+from installer.request import Request
+from installer.session import Session, open_session
+from payload.errors import ExitCode
+
+
+def run(request: Request, bundle: Path) -> ExitCode:
+    """Carry out `request` with the file `bundle` and print the result.
+
+    Raises:
+        SealiftError: it was refused, or failed; the type says what became of the host.
+    """
+    with screen.events(request) as sink:
+        session = open_session(request, bundle, sink, screen.dialogue(request))
+        if request.action == "install":
+            lines = flow.install(session)
+        else:
+            return _look(session)
+    typer.echo("\n".join(lines))
+    return ExitCode.OK
+
+
+def _look(session: Session) -> ExitCode:
+    if session.request.action == "dry-run":
+        view, _ = host_views.dry_run(session, os.environ)
+        screen.show(view, session.request.json)
+        return ExitCode.OK
+    view, prepared = host_views.preflight(session, os.environ)
+    screen.show(view, session.request.json)
+    return ExitCode.PREFLIGHT if any(finding.strict for finding in prepared.findings) else ExitCode.OK

@@ -1,0 +1,37 @@
+"""What a run would find and do on this host, and nothing done: as data for `--json`, and as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from installer.flow import Prepared, prepare
+from installer.preflight import report_lines
+from installer.session import Session
+from installer.transaction import unfinished
+from installer.views import View
+
+
+def preflight(session: Session, environment: Mapping[str, str]) -> tuple[View, Prepared]:
+    """What does not fit on this host."""
+    prepared = prepare(session, environment)
+    body = {
+        "fits": not any(finding.strict for finding in prepared.findings),
+        "mode": prepared.mode,
+        "findings": [asdict(finding) for finding in prepared.findings],
+    }
+    lines = report_lines(prepared.findings) or (f"this host fits: {prepared.mode} can go on",)
+    return View(body, lines), prepared
+
+
+def dry_run(session: Session, environment: Mapping[str, str]) -> tuple[View, Prepared]:
+    """The plan, and nothing done."""
+    prepared = prepare(session, environment)
+    waiting = [str(path) for path in unfinished(session.layout)] if session.state else []
+    notes = tuple(f"first an unfinished run is put right: {path}" for path in waiting)
+    if prepared.plan is None:
+        return View({"mode": prepared.mode, "steps": [], "unfinished": waiting}, (*notes, *prepared.notes)), prepared
+    plan = prepared.plan
+    head = f"{plan.mode} of {plan.product} {plan.version}: {len(plan.steps)} steps. This is a dry run: nothing is done."
+    body = plan.to_body() | {"digest": plan.digest, "unfinished": waiting}
+    return View(body, (*notes, head, *plan.lines(), *report_lines(prepared.findings))), prepared
