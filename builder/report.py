@@ -15,7 +15,7 @@ Report = tuple[dict[str, object], str]
 def locked(path: Path, lock: Lock) -> Report:
     """A lock that was written."""
     counts = {"packages": len(lock.rpms), "wheels": len(lock.wheels), "images": len(lock.images)}
-    text = ", ".join(f"{count} {what}" for what, count in counts.items())
+    text = ", ".join(f"{count} {what if count != 1 else what.removesuffix('s')}" for what, count in counts.items())
     return {"lock": str(path), **counts}, f"locked {text} in {path}"
 
 

@@ -32,9 +32,15 @@ def final_report(
     commands = [f"{layout.commands_dir / name}" for name in offer.manifest.server.commands]
     if commands:
         lines.append(f"Commands: {', '.join(commands)}")
-    back = f"{ctl} rollback" if mode == "upgrade" else f"{ctl} uninstall"
-    lines.append(f"To go back: {back}")
+    lines.append(f"To go back: {_way_back(mode, ctl, before)}")
     return tuple(lines)
+
+
+def _way_back(mode: Mode, ctl: str, before: State | None) -> str:
+    """The command that undoes what was just done."""
+    if mode == "rollback" and before is not None:
+        return f"{ctl} rollback --to {before.current}"
+    return f"{ctl} rollback" if mode == "upgrade" else f"{ctl} uninstall"
 
 
 def _images(layout: Layout, offer: Offer) -> list[str]:

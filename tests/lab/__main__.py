@@ -5,7 +5,8 @@ Usage:
     python -m tests.lab packages              the Debian packages that the lab and the tests need on this machine
     python -m tests.lab path NAME             print where NAME is: repository, key, baseline, agents, root, image
     python -m tests.lab link FOLDER           links in FOLDER to repository, RPM-GPG-KEY-lab, baseline.txt, trial.qcow2
-    python -m tests.lab shell [COMMAND...]    a fresh host, and a shell or a command in it
+    python -m tests.lab shell [COMMAND...]    a fresh host, and a shell or a command in it; with `--carry FOLDER` before
+                                              the command, the host finds that folder at /media/stick
     python -m tests.lab clean                 end what killed runs left; remove the cache
 """
 
@@ -53,10 +54,12 @@ def link(cache: Cache, folder: Path) -> None:
         target.symlink_to(PATHS[what](cache))
 
 
-def shell(cache: Cache, command: list[str]) -> int:
+def shell(cache: Cache, command: list[str], carried: Path | None) -> int:
     """Boot a host, run a command (a login shell by default) on this terminal in it, throw the host away."""
     with lab.Lab.open(cache) as opened:
         host = opened.boot("shell")
+        if carried is not None:
+            host.put(carried, "/media/stick")
         argv = enter(host.container.leader, command or ["bash", "--login"])
         return subprocess.run(argv, env=environment(None), check=False).returncode
 
@@ -74,7 +77,9 @@ def main(arguments: list[str]) -> int:
         commands.add_parser(name)
     commands.add_parser("path").add_argument("name", choices=sorted(PATHS))
     commands.add_parser("link").add_argument("folder", type=Path)
-    commands.add_parser("shell").add_argument("argv", nargs=argparse.REMAINDER)
+    in_host = commands.add_parser("shell")
+    in_host.add_argument("--carry", type=Path, metavar="FOLDER")
+    in_host.add_argument("argv", nargs=argparse.REMAINDER)
     chosen = parser.parse_args(arguments)
     cache = Cache()
     if chosen.command == "build":
@@ -86,7 +91,7 @@ def main(arguments: list[str]) -> int:
     elif chosen.command == "link":
         link(cache, chosen.folder)
     elif chosen.command == "shell":
-        return shell(cache, chosen.argv)
+        return shell(cache, chosen.argv, chosen.carry)
     else:
         clean(cache)
     return 0
