@@ -37,15 +37,16 @@ _EXAMPLES = """
 Examples:
   bash {program} -o                      install from this file, no network needed
   bash {program} -R aliyun               packages from a mirror (names: --info)
-  bash {program} -u                      upgrade what is installed
+  bash {program} -u                      upgrade what is installed; packages as at the install
   bash {program} -o --dry-run            show every step, do nothing
   bash {program} -o --preflight          say what of this host does not fit
   bash {program} -o -y --config answers.toml --key vendor.pub
                                          unattended, with answers and the vendor's key
 
 \b
-Exit codes: 0 done or nothing to do, 2 usage, 10 damaged, 11 not trusted, 12 bad answers, 20 host does not fit,
-21 another run is at work, 30 failed and undone, 31 failed and not all undone, 130 interrupted and undone.
+Exit codes: 0 done or nothing to do, 2 usage, 10 damaged, 11 not trusted, 12 bad answers, 13 no mirror answers,
+20 host does not fit, 21 another run is at work, 30 failed and undone, 31 failed and not all undone,
+130 interrupted and undone.
 """
 
 

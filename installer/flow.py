@@ -14,13 +14,13 @@ from installer.lock import exclusive
 from installer.logged import run_logged
 from installer.offer import Offer, make_offer
 from installer.opened import require_intact
-from installer.packages import choose_repositories
+from installer.packages import mirrors_to_try
 from installer.parts import Chosen, Site, links_of
 from installer.plan import Mode, Plan
 from installer.planning import plan_install, plan_repair, plan_upgrade
 from installer.preflight import Finding, Subject, examine, report_lines
 from installer.report import final_report
-from installer.rules import Meaning, decide
+from installer.rules import Meaning, chosen_mirror, decide
 from installer.session import Session, new_keys, new_run, place
 from installer.state import load_state
 from installer.steps.packages import source_of
@@ -84,8 +84,9 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
     facts = _facts(session, offer)
     if meaning == "same":
         return _same_again(session, offer, answers, facts)
-    findings = _examine(session, meaning, offer, facts, packages=missing_packages(offer))
-    chosen = _choose(session, offer, answers)
+    packages = missing_packages(offer)
+    findings = _examine(session, meaning, offer, facts, packages=packages)
+    chosen = _choose(session, offer, answers, packages=packages)
     site = _site(session, facts)
     if meaning == "install" or session.state is None:
         exists = offer.manifest.user in facts.homes
@@ -136,8 +137,10 @@ def _same_again(session: Session, offer: Offer, answers: Answers, facts: Facts) 
         return Prepared(None, "repair", offer, answers, facts, (), notes)
     for problem in found.problems:
         session.sink.emit(Note(problem, "warning"))
-    findings = _examine(session, "repair", offer, facts, packages=missing_packages(offer))
-    plan = plan_repair(_site(session, facts), offer, _choose(session, offer, answers), session.state, venv=found.venv)
+    packages = missing_packages(offer)
+    findings = _examine(session, "repair", offer, facts, packages=packages)
+    chosen = _choose(session, offer, answers, packages=packages)
+    plan = plan_repair(_site(session, facts), offer, chosen, session.state, venv=found.venv)
     return Prepared(plan, "repair", offer, answers, facts, findings)
 
 
@@ -192,18 +195,20 @@ def _foreign_commands(session: Session, offer: Offer) -> tuple[str, ...]:
     return tuple(path for path in wanted if os.path.lexists(path) and path not in ours)
 
 
-def _choose(session: Session, offer: Offer, answers: Answers) -> Chosen:
+def _choose(session: Session, offer: Offer, answers: Answers, *, packages: bool) -> Chosen:
+    """`packages`: some have to be installed."""
     state, manifest = session.state, offer.manifest
-    repositories, mirror = choose_repositories(manifest, session.request.mirror, offer.release)
+    mirror = chosen_mirror(session.request, state)
+    mirrors = mirrors_to_try(manifest, mirror, offer.release, needed=packages)
     older = None
     if state is not None and state.current != offer.version:
         release = session.layout.release(state.current)
         older = source_of(release, bundle_repository(manifest, release)) if _has_bundle_source(release) else None
-    return Chosen(answers.values, answers.generated, repositories, older, mirror)
+    return Chosen(answers.values, answers.generated, mirrors, older, mirror)
 
 
 def _has_bundle_source(release: Path) -> bool:
-    return (release / "yum.repos.d/product.repo").is_file()
+    return (release / "yum.repos.d/bundle.repo").is_file()
 
 
 def _site(session: Session, facts: Facts) -> Site:

@@ -48,6 +48,8 @@ class Offer:
     pip: str
     ctl: str
     keys: tuple[str, ...]
+    wheels: tuple[str, ...]
+    """File names of the wheels that this host's Python runs."""
     content_size: int
     """Bytes of all files of the release."""
     runtime_size: int
@@ -112,6 +114,7 @@ def make_offer(
             CtlContext(manifest.product.name, shlex.quote(str(layout.current / "runtime/sealift-runtime"))),
         ),
         keys=index.keys,
+        wheels=_wheels(index),
         content_size=_size(index, ""),
         runtime_size=3 * index.runtime.size,  # it is stored compressed
         wheels_size=_size(index, "server"),
@@ -187,6 +190,12 @@ def _images(index: Index, release: Path) -> tuple[RegisteredImage, ...]:
         )
         for image in index.manifest.images
     )
+
+
+def _wheels(index: Index) -> tuple[str, ...]:
+    """Agents for other hosts have those hosts' Python."""
+    here = {"server", *(f"agents/{agent.name}" for agent in index.manifest.agents if agent.on == "management")}
+    return tuple(sorted({wheel.filename for wheel in index.lock.wheels if wheel.environment in here}))
 
 
 def _size(index: Index, component: str) -> int:

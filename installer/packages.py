@@ -13,21 +13,25 @@ from payload.model import Manifest
 from repos.dnf import PackageManager
 from repos.mirrors import AUTO, mirror_repositories
 from repos.nevra import Nevra
-from repos.offline import RepositoryFile, bundle_repository
+from repos.offline import RepositoryFile
 from repos.probing import rank_mirrors
 
 
-def choose_repositories(manifest: Manifest, choice: str | None, release: Path) -> tuple[RepositoryFile, str | None]:
-    """The repositories that `-R` means, and the mirror's name; without `-R` the bundle's own.
+def mirrors_to_try(
+    manifest: Manifest, choice: str | None, release: Path, *, needed: bool
+) -> tuple[RepositoryFile, ...]:
+    """The repositories that `-R` means, best first: one mirror, or with `auto` all that answer. None without `-R`.
+
+    Nothing is asked of mirrors unless they are `needed`.
 
     Raises:
         UsageError: there is no such mirror.
         ResolveError: `auto`, and no mirror answers.
     """
-    if choice is None:
-        return bundle_repository(manifest, release), None
-    name = rank_mirrors(manifest, _variables()).usable[0] if choice == AUTO else choice
-    return mirror_repositories(manifest, name, release), name
+    if choice is None or (choice == AUTO and not needed):
+        return ()
+    names = rank_mirrors(manifest, _variables()).usable if choice == AUTO else (choice,)
+    return tuple(mirror_repositories(manifest, name, release) for name in names)
 
 
 def removable(manager: PackageManager, host: Host, names: Iterable[str]) -> tuple[Nevra, ...]:

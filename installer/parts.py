@@ -62,11 +62,12 @@ class Chosen:
 
     values: Mapping[str, AnswerValue]
     generated: tuple[str, ...]
-    repositories: RepositoryFile
-    """Where packages come from."""
+    mirrors: tuple[RepositoryFile, ...] = ()
+    """Where packages come from, best first; from the bundle when there are none."""
     older: Source | None = None
     """The private repository of the installed release."""
     mirror: str | None = None
+    """What the operator said after `-R`, now or at an earlier run."""
 
 
 def packages(offer: Offer, chosen: Chosen) -> list[AnyStep]:
@@ -78,7 +79,8 @@ def packages(offer: Offer, chosen: Chosen) -> list[AnyStep]:
     return [
         InstallPackages(
             wanted=wanted,
-            repositories=chosen.repositories,
+            bundle=bundle_repository(offer.manifest, offer.release),
+            mirrors=chosen.mirrors,
             release=offer.release,
             older=chosen.older,
             reason=f"from {where}",

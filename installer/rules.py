@@ -57,6 +57,13 @@ def decide(request: Request, state: State | None, manifest: Manifest, bundle: Di
     return "upgrade"
 
 
+def chosen_mirror(request: Request, state: State | None) -> str | None:
+    """What `-R` says, else what it said when this host was installed, unless `-o` asks for the bundle's packages."""
+    if request.offline:
+        return None
+    return request.mirror or (state.mirror if state else None)
+
+
 def _check_prefix(request: Request, state: State) -> None:
     if request.prefix is not None and request.prefix != Path(state.prefix):
         raise UsageError(

@@ -43,6 +43,11 @@ class RepositoryFile:
         """The ids to enable."""
         return tuple(repository.id for repository in self.repositories)
 
+    @property
+    def origin(self) -> str:
+        """Where the packages are, for people."""
+        return ", ".join(repository.baseurl for repository in self.repositories)
+
     def render(self) -> str:
         """Its text.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from installer.preflight.model import Finding, Subject
@@ -37,6 +39,31 @@ def target(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "python", f"python3 is {facts.python}", wanted, "install a fitting python3 from the system's media"
         )
+
+
+def python_wheels(subject: Subject) -> Iterator[Finding]:
+    """Compiled wheels are made for one minor release of Python, which the builder chose."""
+    python = subject.facts.python
+    if python is None:
+        return
+    major, minor = Version(python).release[:2]
+    unfit = [name for name in subject.offer.wheels if not _runs(name, (major, minor))]
+    if unfit:
+        made_for = sorted({tag.interpreter for name in unfit for tag in parse_wheel_filename(name)[3]})
+        yield Finding(
+            "python-wheels",
+            f"python3 is {python}",
+            f"the Python that the wheels of this bundle are made for: {', '.join(made_for)} ({', '.join(unfit)})",
+            f"use a host with that Python, or get a bundle made for Python {major}.{minor}",
+        )
+
+
+def _runs(wheel: str, python: tuple[int, int]) -> bool:
+    """Interpreter and ABI of the wheel are those of `python`; the platform is the target's affair."""
+    interpreter = f"cp{python[0]}{python[1]}"
+    known = {*cpython_tags(python, platforms=("any",)), *compatible_tags(python, interpreter, ("any",))}
+    fitting = {(tag.interpreter, tag.abi) for tag in known}
+    return any((tag.interpreter, tag.abi) in fitting for tag in parse_wheel_filename(wheel)[3])
 
 
 def python_venv(subject: Subject) -> Iterator[Finding]:

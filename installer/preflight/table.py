@@ -8,6 +8,7 @@ from installer.preflight.model import Check, Finding, Subject, run_checks
 CHECKS: tuple[Check, ...] = (
     Check("root", "only root may change the host", host.root),
     Check("target", "operating system, architecture and Python fit", host.target),
+    Check("python-wheels", "the bundle's wheels are made for this Python", host.python_wheels),
     Check("python-venv", "python3 can make environments", host.python_venv),
     Check("memory", "enough memory", host.memory),
     Check("disk", "enough room and inodes for what this run writes", disk.disk),

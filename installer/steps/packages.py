@@ -12,13 +12,15 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
 from payload.effects import atomic_write
+from payload.errors import CommandError
 from payload.events import Note, Sink
-from repos.dnf import Source, detect
+from repos.dnf import PackageManager, Source, detect
 from repos.nevra import Nevra
 from repos.offline import RepositoryFile
 
 ADDED_NAME = "packages-added.json"
 FOLDER_NAME = "yum.repos.d"
+BUNDLE_NAME, MIRROR_NAME = "bundle.repo", "mirror.repo"
 _KEY = "gpg-pubkey"
 
 
@@ -34,14 +36,16 @@ class PackagesBefore:
 class InstallPackages(Step[PackagesBefore]):
     """Install what of `wanted` the host does not have; write beside the release which packages came in.
 
-    `older` is the repository of the release that runs now: undo finds there what this step may have replaced.
+    Packages come from the first of `mirrors` that works, or from the `bundle` when there are none. `older` is the
+    repository of the release that runs now: undo finds there what this step may have replaced, without a network.
     """
 
     kind: ClassVar[str] = "packages"
     undo_type: ClassVar[type[Any]] = PackagesBefore
     wanted: tuple[str, ...]
-    repositories: RepositoryFile
+    bundle: RepositoryFile
     release: Path
+    mirrors: tuple[RepositoryFile, ...] = ()
     older: Source | None = None
 
     @override
@@ -54,17 +58,36 @@ class InstallPackages(Step[PackagesBefore]):
 
     @override
     def apply(self, host: Host, undo: PackagesBefore) -> None:
-        source = write_source(self.release, self.repositories)
         manager = detect()
+        bundle = write_source(self.release, self.bundle)
         if missing := manager.missing(self.wanted):
-            manager.install(source, missing, on_line=to_log(host.sink))
+            if self.mirrors:
+                self._from_mirrors(manager, missing, undo, host.sink)
+            else:
+                manager.install(bundle, missing, on_line=to_log(host.sink))
         names = added_names(undo.installed, manager.installed())
         atomic_write(self.release / ADDED_NAME, json.dumps(names).encode())
 
     @override
     def undo(self, undo: PackagesBefore, host: Host) -> None:
-        own = source_of(self.release, self.repositories)
+        own = source_of(self.release, self.bundle)
         detect().undo(frozenset(undo.installed), (self.older or own,), on_line=to_log(host.sink))
+
+    def _from_mirrors(
+        self, manager: PackageManager, missing: tuple[str, ...], undo: PackagesBefore, sink: Sink
+    ) -> None:
+        """A mirror that fails leaves the host as it was: its transaction was not begun. Then the next one is tried."""
+        for left, mirror in zip(range(len(self.mirrors) - 1, -1, -1), self.mirrors, strict=True):
+            source = write_source(self.release, mirror, MIRROR_NAME)
+            try:
+                manager.install(source, missing, on_line=to_log(sink))
+            except CommandError as error:
+                if not left or _without_keys(manager.installed()) != _without_keys(undo.installed):
+                    raise
+                sink.emit(Note(f"{mirror.origin} failed, the next mirror is tried: {error}", "warning"))
+            else:
+                sink.emit(Note(f"packages came from {mirror.origin}"))
+                return
 
 
 @register
@@ -101,11 +124,11 @@ def source_of(release: Path, repositories: RepositoryFile) -> Source:
     return Source(release / FOLDER_NAME, repositories.ids)
 
 
-def write_source(release: Path, repositories: RepositoryFile) -> Source:
-    """Write the private repository file of a release."""
+def write_source(release: Path, repositories: RepositoryFile, name: str = BUNDLE_NAME) -> Source:
+    """Write a private repository file of a release."""
     source = source_of(release, repositories)
     source.reposdir.mkdir(exist_ok=True)
-    atomic_write(source.reposdir / "product.repo", repositories.render().encode())
+    atomic_write(source.reposdir / name, repositories.render().encode())
     return source
 
 
@@ -118,6 +141,11 @@ def added_names(before: Iterable[Nevra], now: Iterable[Nevra]) -> list[str]:
 def record_name(nevra: Nevra) -> str:
     """How the state names a package."""
     return f"{_KEY}-{nevra.version}-{nevra.release}" if nevra.name == _KEY else nevra.name
+
+
+def _without_keys(packages: Iterable[Nevra]) -> frozenset[Nevra]:
+    """A mirror's key may have been taken in before its packages were refused."""
+    return frozenset(nevra for nevra in packages if nevra.name != _KEY)
 
 
 def to_log(sink: Sink) -> Callable[[str], None]:

@@ -7,7 +7,7 @@ from packaging.version import Version
 
 from installer.control import choose_target
 from installer.request import Request
-from installer.rules import decide
+from installer.rules import chosen_mirror, decide
 from installer.state import ReleaseRecord, State, parse_state
 from payload.errors import IntegrityError, UsageError
 from payload.model import Manifest
@@ -93,3 +93,21 @@ def test_state_reads_back_and_is_strict() -> None:
     with pytest.raises(IntegrityError) as caught:
         parse_state(INSTALLED.to_text().replace('"format": 1', '"format": 2'), Path("state.json"))
     assert caught.value.code == "state-newer"
+
+
+@pytest.mark.parametrize(
+    ("request_", "remembered", "meant"),
+    [
+        (INSTALL, None, None),
+        (Request(action="install", mirror="near"), None, "near"),
+        (UPGRADE, "near", "near"),
+        (UPGRADE, None, None),
+        (Request(action="install", upgrade=True, mirror="far"), "near", "far"),
+        (Request(action="install", upgrade=True, offline=True), "near", None),
+    ],
+)
+def test_the_mirror_is_remembered_unless_something_else_is_said(
+    request_: Request, remembered: str | None, meant: str | None
+) -> None:
+    before = INSTALLED.model_copy(update={"mirror": remembered})
+    assert chosen_mirror(request_, before) == meant

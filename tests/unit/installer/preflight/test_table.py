@@ -63,6 +63,7 @@ OFFER = Offer(
     pip="tools/pip.whl",
     ctl="",
     keys=(),
+    wheels=("pure-1-py3-none-any.whl", "old-1-py2.py3-none-any.whl", "stable-1-cp39-abi3-manylinux_2_17_x86_64.whl"),
     content_size=100 * MB,
     runtime_size=50 * MB,
     wheels_size=10 * MB,
@@ -147,3 +148,26 @@ def test_reading_proc() -> None:
     table = head + "   0: 0100007F:1F90 00000000:0000 0A x\n   1: 0100007F:0016 0100007F:9999 01 x\n"
     assert listening(table, head + "   0: 00000000000000000000000000000000:0016 0:0 0A x\n") == (22, 8080)
     assert memory_mb("MemTotal:        2048 kB\nMemFree: 1 kB\n") == 2
+
+
+COMPILED = ("greenlet-3.2.4-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", *OFFER.wheels)
+
+
+@pytest.mark.parametrize(
+    ("wheels", "python", "fits"),
+    [
+        (OFFER.wheels, "3.9.2", True),
+        (OFFER.wheels, "3.12.1", True),
+        (COMPILED, "3.11.9", True),
+        (COMPILED, "3.12.1", False),
+        (COMPILED, "3.10.4", False),
+        (("stable-1-cp311-abi3-manylinux_2_17_x86_64.whl",), "3.10.4", False),
+        (("binary-1-py3-none-manylinux_2_17_x86_64.whl",), "3.12.1", True),
+        (("newer-1-py312-none-any.whl",), "3.11.1", False),
+        (COMPILED, None, True),  # that there is no python3 is another check's finding
+    ],
+)
+def test_wheels_for_another_python_are_refused(wheels: tuple[str, ...], python: str | None, fits: bool) -> None:
+    subject = replace(SUBJECT, offer=replace(OFFER, wheels=wheels), facts=replace(FACTS, python=python))
+    found = [finding for finding in examine(subject) if finding.id == "python-wheels"]
+    assert not found if fits else wheels[0] in found[0].wanted and found[0].strict
