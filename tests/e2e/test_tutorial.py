@@ -54,8 +54,9 @@ class Block:
 def blocks(text: str) -> Iterator[Block]:
     """The fenced blocks of the tutorial."""
     for found in _FENCE.finditer(text):
-        kind, where, *words = [*found[1].split(), ""]
-        yield Block(kind, where, tuple(filter(None, words)), found[2], text.count("\n", 0, found.start()) + 1)
+        kind, *rest = found[1].split()
+        where = rest[0] if rest else ""
+        yield Block(kind, where, tuple(rest[1:]), found[2], text.count("\n", 0, found.start()) + 1)
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Reader:
             (self.folder / name).write_text(block.text)
 
     def run(self, block: Block) -> str:
-        """Run commands and return their output; the builder's progress goes to stderr, which the tutorial leaves out."""
+        """Run commands and return their output; the tutorial leaves out the builder's progress, which is on stderr."""
         if block.where == "target":
             done = self.host.run(["bash", "-euc", f"exec 2>&1\n{block.text}"], check=False)
             code, output, errors = done.returncode, done.stdout, ""
