@@ -142,12 +142,20 @@ class Journal:
             raise
 
     def append(self, record: Record) -> None:
-        """Write one record and wait until it is on the disk."""
+        """Write one record and wait until it is on the disk.
+
+        Raises:
+            OSError: it cannot be written (the disk is full); the journal ends with the record before.
+        """
         line = json.dumps(record.model_dump(mode="json"), ensure_ascii=True, separators=(",", ":")) + "\n"
-        content = line.encode()
-        while content:
-            content = content[os.write(self._fd, content) :]
-        os.fsync(self._fd)
+        content, size = line.encode(), os.fstat(self._fd).st_size
+        try:
+            while content:
+                content = content[os.write(self._fd, content) :]
+            os.fsync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, size)  # a later record must not stand behind half a line
+            raise
 
     def history(self) -> History:
         """What was written so far."""

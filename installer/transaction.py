@@ -6,7 +6,8 @@ Rolling back after a failure and recovering after a crash are one function over 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -32,7 +33,7 @@ from installer.steps.saved import remove_tree
 from payload.errors import ExitCode, NeedsOperatorError, SealiftError, StepError
 from payload.events import Note, stage
 
-_RESERVE = 256 * 1024
+_RESERVE = 8 << 20
 Result = Literal["committed", "rejected", "rolled-back"]
 
 
@@ -155,7 +156,11 @@ def _undo_run(plan: Plan, journal: Journal, host: Host, cause: BaseException) ->
     host.sink.emit(Note(f"putting back {len(history.to_undo)} steps"))
     journal.append(RollingBack(why=f"{error.code}: {error.brief}"))
     for n in history.to_undo:
-        _undo_step(n, plan.steps[n], history, journal, host)
+        with _or_operator(plan.steps[n], journal):
+            plan.steps[n].halt(load_undo(plan.steps[n], history.intended[n]), host)
+    for n in history.to_undo:
+        with _or_operator(plan.steps[n], journal):
+            _undo_step(n, plan.steps[n], history, journal, host)
     journal.append(RolledBack())
     remove_tree(host.scratch.parent)
     only_staged = all(plan.steps[n].staging for n in history.intended)
@@ -163,11 +168,16 @@ def _undo_run(plan: Plan, journal: Journal, host: Host, cause: BaseException) ->
 
 
 def _undo_step(n: int, step: AnyStep, history: History, journal: Journal, host: Host) -> None:
+    with stage(host.sink, f"undo-{n}", f"undo: {step.describe()}"):
+        step.undo(load_undo(step, history.intended[n]), host.within(f"{n:02}-{step.kind}"))
+        journal.append(Undone(n=n))
+
+
+@contextmanager
+def _or_operator(step: AnyStep, journal: Journal) -> Iterator[None]:
+    """Whatever goes wrong while `step` is undone needs an operator."""
     try:
-        with stage(host.sink, f"undo-{n}", f"undo: {step.describe()}"):
-            undo = load_undo(step, history.intended[n])
-            step.undo(undo, host.within(f"{n:02}-{step.kind}"))
-            journal.append(Undone(n=n))
+        yield
     except Exception as error:
         left = "\n".join(f"- {each}" for each in _left(journal.history(), journal))
         raise NeedsOperatorError(
@@ -211,7 +221,7 @@ def _as_error(cause: BaseException) -> SealiftError:
 
 
 def _reserve(journal: Path) -> None:
-    """Set room aside for the records of a rollback, so that a full disk does not stop it."""
+    """Set room aside for a rollback (records, unit files, a starting service), so that a full disk does not stop it."""
     fd = os.open(_reserve_path(journal), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(fd, 0, _RESERVE)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -129,13 +129,15 @@ class LogSink:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._out = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._out = os.fdopen(fd, "wb", buffering=0)
 
     def emit(self, event: Event) -> None:
         """See `Sink.emit`."""
         if (line := plain_line(event, details=True)) is not None:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            print(f"{stamp} {line}", file=self._out, flush=True)
+            with suppress(OSError):  # a log on a full disk must not stop a run, least of all one that is being undone
+                self._out.write(f"{stamp} {line}\n".encode(errors="replace"))
 
     def close(self) -> None:
         """See `Sink.close`."""

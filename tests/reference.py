@@ -66,6 +66,7 @@ def release_1_0_0(folder: Path) -> Path:
     edit(manifest, r"^upgrades-from = [^\n]*\n", "")
     edit(manifest, r'^\[\[agents\]\]\nname = "console".*?\n\n', "")
     edit(manifest, r"^ports = [^\n]*", "ports = [8080]")
+    edit(tree / "config/server.toml.j2", r"^# session_seconds = [^\n]*\n", "")
     return manifest.parent
 
 

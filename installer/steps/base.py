@@ -99,6 +99,12 @@ class Step(ABC, Generic[U]):
             SealiftError: it did not work; the transaction undoes it.
         """
 
+    def halt(self, undo: U, host: Host) -> None:
+        """Before the first of a run's steps is undone: stop what this step knows of and what would act meanwhile.
+
+        A reboot may have started it since. May run twice.
+        """
+
     @abstractmethod
     def undo(self, undo: U, host: Host) -> None:
         """Put back what was before `apply`, also when that stopped half-way; may run twice."""

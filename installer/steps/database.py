@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -62,8 +63,8 @@ class BackUpDatabase(Step[DatabaseBefore]):
     def undo(self, undo: DatabaseBefore, host: Host) -> None:
         if not undo.existed:
             _remove(self.database)
-        elif self.backup.exists():  # else the copy never became whole, so nothing after it has run
-            put_back(self.backup, self.database, undo)
+        elif self.backup.exists():  # else the copy never became whole, or is back already
+            move_back(self.backup, self.database, undo)
 
 
 @register
@@ -139,16 +140,31 @@ def check(database: Path) -> None:
 
 
 def put_back(backup: Path, database: Path, like: DatabaseBefore) -> None:
-    """Replace `database` by `backup` with one rename; write-ahead files of the old one go first."""
+    """Replace `database` by a copy of `backup`, with one rename."""
     partial = database.with_name(f".{database.name}.restored")
     shutil.copyfile(backup, partial)
-    os.chown(partial, like.uid, like.gid)
-    partial.chmod(like.mode)
-    with partial.open("rb") as file:
+    _replace(partial, database, like)
+
+
+def move_back(backup: Path, database: Path, like: DatabaseBefore) -> None:
+    """Replace `database` by `backup` itself: on a full disk there is no room for a copy."""
+    try:
+        _replace(backup, database, like)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        put_back(backup, database, like)  # the backup lies on another file system
+
+
+def _replace(source: Path, database: Path, like: DatabaseBefore) -> None:
+    """Rename `source` over `database`; write-ahead files of the old one go first."""
+    os.chown(source, like.uid, like.gid)
+    source.chmod(like.mode)
+    with source.open("rb") as file:
         os.fsync(file.fileno())
     for suffix in _BESIDE:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
-    partial.rename(database)
+    source.rename(database)
     fsync_dir(database.parent)
 
 

@@ -27,6 +27,11 @@ class SavedFile:
     uid: int = 0
     gid: int = 0
 
+    @property
+    def absent(self) -> bool:
+        """Nothing was there."""
+        return self.copy is None and self.target is None
+
 
 @dataclass(frozen=True, slots=True)
 class SavedFiles:
@@ -66,7 +71,7 @@ def _save(path: Path, copy: Path) -> SavedFile:
 def restore(saved: SavedFiles) -> None:
     """Make every path again what it was. Folders that are gone are not made: then the file has no place either."""
     for file in saved.files:
-        if file.copy is None and file.target is None:
+        if file.absent:
             file.path.unlink(missing_ok=True)
             continue
         file.path.parent.mkdir(parents=True, exist_ok=True)

@@ -42,6 +42,10 @@ class StopUnits(Step[RunningBefore]):
         host.run(("systemctl", "stop", *reversed(self.units)), timeout=_TIMEOUT)
 
     @override
+    def halt(self, undo: RunningBefore, host: Host) -> None:
+        stop_loaded(self.units, host)
+
+    @override
     def undo(self, undo: RunningBefore, host: Host) -> None:
         if undo.active:
             host.run(("systemctl", "reset-failed", *undo.active), check=False)
@@ -84,6 +88,12 @@ class StartUnits(Step[RunningBefore]):
             if unit not in undo.active and _loaded(unit, host):
                 host.run(("systemctl", "stop", unit), timeout=_TIMEOUT)
                 host.run(("systemctl", "reset-failed", unit), check=False)
+
+
+def stop_loaded(units: tuple[str, ...], host: Host) -> None:
+    """Stop those of `units` that systemd has."""
+    if loaded := tuple(unit for unit in reversed(units) if _loaded(unit, host)):
+        host.run(("systemctl", "stop", *loaded), timeout=_TIMEOUT)
 
 
 def active_units(units: tuple[str, ...], host: Host) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import SavedFiles, restore, save
+from installer.steps.service import stop_loaded
 from payload.effects import atomic_write, fsync_dir
 
 
@@ -71,6 +72,11 @@ class InstallUnits(Step[UnitsBefore]):
         host.run(("systemctl", "daemon-reload"))
         if startable := tuple(unit.name for unit in self.units if unit.startable):
             host.run(("systemctl", "enable", *startable))
+
+    @override
+    def halt(self, undo: UnitsBefore, host: Host) -> None:
+        new = {file.path.name for file in undo.saved.files if file.absent}
+        stop_loaded(tuple(unit.name for unit in self.units if unit.startable and unit.name in new), host)
 
     @override
     def undo(self, undo: UnitsBefore, host: Host) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,24 @@ def test_every_beginning_reads_back(records: tuple[Record, ...], tmp_path: Path)
 def test_what_is_left_to_undo() -> None:
     assert parse_journal(text_of(COMMITTED[:4]), HERE).to_undo == (1, 0)
     assert parse_journal(text_of(UNDONE[:6]), HERE).to_undo == (0,)
+
+
+def test_a_full_disk_leaves_no_half_record(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.append(BEGUN)
+    size = journal.path.stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))  # a write stops in the middle, as on a full disk
+    try:
+        with pytest.raises(OSError):
+            journal.append(Intended(n=0, undo={"much": "x" * 100}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert journal.path.stat().st_size == size
+    journal.append(RollingBack(why="no room"))
+    journal.append(RolledBack())
+    journal.close()
+    assert read_journal(journal.path).finished
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

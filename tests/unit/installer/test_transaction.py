@@ -15,6 +15,7 @@ from packaging.version import Version
 from installer.journal import Committed, read_journal
 from installer.plan import Plan
 from installer.steps import Host, Nothing, Step, register
+from installer.steps.saved import SavedFiles, restore
 from installer.transaction import unfinished
 from payload import effects
 from payload.errors import BusyError, ExitCode, NeedsOperatorError
@@ -121,6 +122,43 @@ def test_undo_that_fails_stops_says_what_is_left_and_is_taken_up_again(root: Pat
     block.unlink()
     assert [outcome.result for outcome in recover_in(root)] == ["rolled-back"]
     assert content_of(root) == BEFORE
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service(Put):
+    """Something that a reboot starts again, and that changes files while it runs."""
+
+    kind: ClassVar[str] = "test-service"
+
+    def halt(self, undo: SavedFiles, host: Host) -> None:
+        (self.path.parent / "running").unlink(missing_ok=True)
+
+    def undo(self, undo: SavedFiles, host: Host) -> None:
+        (self.path.parent / "running").touch()
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data(Put):
+    """Must not be put back while the service runs."""
+
+    kind: ClassVar[str] = "test-data"
+
+    def undo(self, undo: SavedFiles, host: Host) -> None:
+        assert not (self.path.parent / "running").exists()
+        restore(undo)
+
+
+def test_what_a_reboot_started_is_halted_before_anything_is_undone(root: Path) -> None:
+    steps = (
+        Service(path=root / "work/unit", content="", reason="a test"),
+        Data(path=root / "work/file-0", content="new", reason="a test"),
+        Put(path=root / "work/file-1", content="new", fail=True, reason="a test"),
+    )
+    (root / "work/running").touch()
+    assert run_in(root, Plan("install", "demo", Version("1.0"), "run-1", steps)).result == "rolled-back"
+    assert (root / "work/file-0").read_text() == "old content"
 
 
 @register
