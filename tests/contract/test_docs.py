@@ -6,7 +6,7 @@ import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
 import typer
@@ -77,6 +77,15 @@ def rows(text: str) -> dict[str, tuple[str, ...]]:
 def test_every_key_and_its_default_is_explained(heading: str, model: type[BaseModel]) -> None:
     shown = {key: cells[1] for key, cells in rows(section("manifest.md", heading)).items()}
     assert shown == {str(field.alias): default_of(field) for field in model.model_fields.values()}
+
+
+@pytest.mark.parametrize(("heading", "model"), tables(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_choice_is_explained(heading: str, model: type[BaseModel]) -> None:
+    shown = rows(section("manifest.md", heading))
+    for field in model.model_fields.values():
+        if get_origin(field.annotation) is Literal:
+            for choice in get_args(field.annotation):
+                assert f"`{choice}`" in " ".join(shown[str(field.alias)]), f"{heading} {field.alias}: {choice}"
 
 
 def test_every_template_variable_is_explained() -> None:
