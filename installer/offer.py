@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -29,7 +30,7 @@ class SetupCommand:
 
     argv: tuple[str, ...]
     stdin: str | None
-    on_install_only: bool
+    when: Literal["install", "always", "uninstall"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,7 @@ def make_offer(
         ),
         migrate=None if server.migrate is None else _command(server.migrate, line, context.venv),
         setup=tuple(
-            SetupCommand(_command(item.command, line, context.venv), item.stdin, item.when == "install")
-            for item in server.setup
+            SetupCommand(_command(item.command, line, context.venv), item.stdin, item.when) for item in server.setup
         ),
         health_url=None if server.health is None else line(server.health.url, "server.health.url"),
         images=_images(index, release),

@@ -198,16 +198,27 @@ def database_backup(site: Site, offer: Offer, reason: str) -> list[AnyStep]:
 
 def commands(layout: Layout, offer: Offer, *, first: bool) -> list[AnyStep]:
     """Migration and set-up."""
+    wanted = {"install", "always"} if first else {"always"}
     user, cwd = offer.manifest.user, layout.data_dir
     steps: list[AnyStep] = []
     if offer.migrate is not None:
         reason = "the database gets this release's schema"
         steps.append(RunCommand(what="migrate the database", argv=offer.migrate, user=user, cwd=cwd, reason=reason))
     for each in offer.setup:
-        if first or not each.on_install_only:
+        if each.when in wanted:
             reason = "the product asks for it"
             steps.append(RunCommand(what="set up", argv=each.argv, user=user, cwd=cwd, stdin=each.stdin, reason=reason))
     return steps
+
+
+def farewell(layout: Layout, offer: Offer) -> list[AnyStep]:
+    """What the product does before it goes."""
+    user, cwd, reason = offer.manifest.user, layout.data_dir, "the product cleans up what it did elsewhere"
+    return [
+        RunCommand(what="clean up", argv=each.argv, user=user, cwd=cwd, reason=reason)
+        for each in offer.setup
+        if each.when == "uninstall"
+    ]
 
 
 def units(layout: Layout, offer: Offer, before: tuple[str, ...]) -> list[AnyStep]:

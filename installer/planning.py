@@ -180,6 +180,7 @@ def plan_uninstall(site: Site, offer: Offer, state: State, removable: tuple[Nevr
     links = (*(Path(link) for link in state.links), layout.ctl)
     steps: list[AnyStep] = [
         *parts.stop(state.units, "the product goes"),
+        *parts.farewell(layout, offer),
         *parts.remove_packages(offer, removable),
         *parts.remove_units(layout, state.units),
         *(RevokeSshKey(admission=admission, reason="it is let in no longer") for admission in admissions),

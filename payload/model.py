@@ -132,12 +132,19 @@ class Database(Document):
 class Setup(Document):
     """A command of the server's environment, run as its user after the migration.
 
-    `stdin` names the answer that it reads. `when`: on a fresh install only, or on every install and upgrade.
+    `stdin` names the answer that it reads. `when`: on a fresh install only, on every install and upgrade, or before the
+    product is removed.
     """
 
     command: tuple[str, ...] = Field(min_length=1)
     stdin: AnswerName | None = None
-    when: Literal["install", "always"] = "install"
+    when: Literal["install", "always", "uninstall"] = "install"
+
+    @model_validator(mode="after")
+    def _nothing_to_read_at_the_end(self) -> Setup:
+        if self.when == "uninstall" and self.stdin is not None:
+            raise ValueError("a command for 'uninstall' reads no answer: nobody is asked then")
+        return self
 
 
 class Server(Document):

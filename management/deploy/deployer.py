@@ -10,7 +10,15 @@ from pathlib import Path
 
 from management.deploy.client import AgentClient, AgentError
 from management.deploy.decision import Decision, decide, parse_facts, probe_command
-from management.deploy.desired import Agent, Desired, PackageMissingError, Target, describe, write_archive
+from management.deploy.desired import (
+    Agent,
+    Desired,
+    PackageMissingError,
+    Target,
+    describe,
+    removal_command,
+    write_archive,
+)
 from management.deploy.keys import TOKEN, KeyMissingError, agent_token, public_key
 from management.deploy.remote import Remote, RemoteError
 from management.effects import Processes
@@ -81,6 +89,17 @@ class Deployer:
             seconds = time.monotonic() - started
             log.info("%s agent on %s: %s in %.1f s: %s", agent.name, target.address, done, seconds, decision.reason)
             return decision
+
+    def remove_all(self, target: Target) -> None:
+        """Stop and remove every agent of ours on `target`.
+
+        Raises:
+            DeployError: the host cannot be reached.
+        """
+        try:
+            self._remote.probe(target, removal_command())
+        except (RemoteError, KeyMissingError) as error:
+            raise DeployError(f"the agents on {target.address} were not removed: {error}") from error
 
     def _desired(self, agent: Agent, target: Target) -> Desired:
         token = agent_token(self._places.keys_dir)

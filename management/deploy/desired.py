@@ -38,6 +38,16 @@ class Agent:
         return f"{AGENTS_ROOT}/{self.name}"
 
 
+def removal_command() -> str:
+    """The shell command that takes every agent off a host; it can run twice."""
+    unit, folder = "sealift-$name-agent.service", "/etc/systemd/system"
+    return (
+        f'for home in {AGENTS_ROOT}/*/; do [ -d "$home" ] || continue; name=$(basename "$home"); '
+        f'systemctl disable --quiet --now "{unit}"; rm -f "{folder}/{unit}"; done; '
+        f"rm -rf {AGENTS_ROOT} {STATE_ROOT}; systemctl daemon-reload"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A host as SSH reaches it."""

@@ -15,6 +15,9 @@ import typer
 import uvicorn
 
 from management import __version__
+from management.deploy.deployer import Deployer, DeployError, Places
+from management.deploy.desired import Target
+from management.effects import Processes
 from management.server import images, passwords, schema
 from management.server.app import make_app
 from management.server.config import Config, ConfigError, load_config
@@ -82,6 +85,18 @@ def register_images(context: typer.Context, file: Path) -> None:
     text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     specs = images.parse_specs(text)
     typer.echo(f"{len(specs)} images, {images.register(database, specs)} changed")
+
+
+@cli.command("remove-agents")
+def remove_agents(context: typer.Context) -> None:
+    """Take our agents off this host, before the product goes. Other hosts keep theirs: delete those hosts first."""
+    config = _config(context)
+    places = Places(config.agents_dir, config.keys_dir, config.data_dir)
+    deployer = Deployer(Processes(), places, config.deploy_timeout_seconds)
+    try:
+        deployer.remove_all(Target(str(config.management_ip), config.ssh_port, "root"))
+    except DeployError as error:  # an agent that cannot be reached must not keep the product from being removed
+        typer.echo(f"sealift-server: {error}", err=True)
 
 
 @cli.command()
