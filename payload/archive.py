@@ -160,20 +160,19 @@ class VerifiedBundle:
                 archive.extractall(folder, members=_harmless(archive))  # noqa: S202 - its digest is signed
 
     def check(self, sink: Sink, *, stage: str = "check") -> tuple[Damage, ...]:
-        """Read the whole file once, on all cores, and list every damaged member."""
+        """Read the whole file once, on all cores, and list every damaged file; some share a member."""
+        files = by_blob(self.index.entries)
         with self.path.open("rb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
             fd = file.fileno()
 
-            def inspect(blob: Blob) -> Damage | None:
+            def inspect(blob: Blob) -> list[Damage]:
                 section = Section(offset=blob.offset, size=blob.stored_size, digest=blob.stored_digest)
                 found = _section_digest(fd, section)
                 sink.emit(Advanced(stage, blob.stored_size))
-                if found == blob.stored_digest:
-                    return None
-                entry = next(entry for entry in self.index.entries if entry.blob == blob.digest)
-                return Damage(entry.component, entry.path, blob.offset, "its digest does not fit")
+                broken = files[blob.digest] if found != blob.stored_digest else ()
+                return [Damage(entry.component, entry.path, blob.offset, "its digest does not fit") for entry in broken]
 
-            found = [damage for damage in pool.map(inspect, self.index.blobs) if damage is not None]
+            found = [damage for damages in pool.map(inspect, self.index.blobs) for damage in damages]
             runtime = self.index.runtime
             if _section_digest(fd, runtime) != runtime.digest:
                 found.insert(0, Damage("runtime", "runtime", runtime.offset, "its digest does not fit"))

@@ -9,18 +9,19 @@ from templates.contexts import StubContext
 from templates.render import render
 
 _NAME = "stub/header.sh.j2"
-_LINE = b"stub="
+_BEFORE = 2
+"""The lines that it does not cover: the shell's name, and the digest itself."""
 
 
 def render_stub(context: StubContext, size: int) -> bytes:
-    """The stub, padded with newlines to `size` bytes. Its line `stub=DIGEST` holds the SHA-256 of all other lines.
+    """The stub, padded with newlines to `size` bytes. Its second line holds the SHA-256 of all that follow.
 
     Raises:
         ValueError: it is longer than `size`.
     """
     draft = _padded(context, size)
-    others = b"".join(line for line in draft.splitlines(keepends=True) if not line.startswith(_LINE))
-    return _padded(replace(context, stub_sha256=hashlib.sha256(others).hexdigest()), size)
+    covered = draft.split(b"\n", _BEFORE)[_BEFORE]
+    return _padded(replace(context, stub_sha256=hashlib.sha256(covered).hexdigest()), size)
 
 
 def _padded(context: StubContext, size: int) -> bytes:

@@ -104,9 +104,9 @@ def test_a_changed_runtime_is_never_started(shell: str, bundle: Path) -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_shell_never_runs_into_damage_of_the_stub(shell: str, bundle: Path) -> None:
     whole = bundle.read_bytes()
-    checked = whole.index(b"product='")
+    checked = whole.index(b"esac") + 5
     end = whole.index(b'exit "$code"\n')
-    for offset in (3, whole.index(b"stub=") + 9, *range(checked, end, 157), end + 100):
+    for offset in (whole.index(b"stub=") + 9, *range(checked, end, 157), end + 100):
         content = bytearray(whole)
         content[offset] ^= 4
         bundle.write_bytes(content)
