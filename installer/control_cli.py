@@ -96,6 +96,7 @@ def _asker(sink: Sink, yes: bool) -> Callable[[Plan], bool]:
             raise UsageError("not-confirmed", "nobody is there to confirm", remedy="give -y to go on without asking")
         for line in plan.lines():
             sink.emit(Note(line))
-        return TerminalDialogue().confirm(f"{plan.mode} to {plan.product} {plan.version} now?")
+        to = "to " if plan.mode == "rollback" else ""
+        return TerminalDialogue().confirm(f"{plan.mode} {to}{plan.product} {plan.version} now?")
 
     return ask

@@ -111,7 +111,11 @@ def make_offer(
         pip=f"tools/{index.lock.pip.filename}",
         ctl=render(
             "ctl/ctl.sh.j2",
-            CtlContext(manifest.product.name, shlex.quote(str(layout.current / "runtime/sealift-runtime"))),
+            CtlContext(
+                product=manifest.product.name,
+                runtime=shlex.quote(str(layout.current / "runtime")),
+                prefix=shlex.quote(str(layout.prefix)),
+            ),
         ),
         keys=index.keys,
         wheels=_wheels(index),

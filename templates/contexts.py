@@ -24,7 +24,8 @@ class StubContext:
 
 @dataclass(frozen=True, slots=True)
 class CtlContext:
-    """`ctl/ctl.sh.j2`. `runtime` is quoted for the shell."""
+    """`ctl/ctl.sh.j2`. The folders `runtime` (of the current release) and `prefix` are quoted for the shell."""
 
     product: str
     runtime: str
+    prefix: str
