@@ -113,80 +113,64 @@ def test_a_reboot_brings_the_product_back(watched: Watched) -> None:
     assert version(host) == "1.1.0"
 
 
-def test_no_secret_is_ever_in_an_argument_list(bare: Host, tmp_path: Path) -> None:
-    trace = tmp_path / "trace"
-    strace = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=execve", "-o", trace]
-    subprocess.run([*strace, *enter(bare.container.leader, INSTALL)], check=True, env=environment(None))
-    assert "set-admin-password" in trace.read_text()
-    assert bare.read(ADMIN_PASSWORD).strip() not in trace.read_text()
-
-
-def test_every_install_has_a_password_and_a_key_of_its_own(bare: Host, watched: Watched) -> None:
-    bare.run(INSTALL)
-    for path in (ADMIN_PASSWORD, "/var/lib/sealift/keys/id_ed25519.pub"):
-        assert bare.read(path) != watched[0].read(path)
-
-
-def test_the_operator_gives_the_first_password(bare: Host) -> None:
-    bare.write("/root/answers.toml", 'admin_password = "a password of \\"my\\" own"\nlisten_port = 8088\n', 0o600)
-    bare.run([*INSTALL, "--config", "answers.toml"])
-    assert not bare.exists(ADMIN_PASSWORD)
-    login = ["sealift-cli", "-p", "8088", "LogInByAccount", "accountName=admin"]
-    assert bare.run(login, input='a password of "my" own\n').returncode == 0
-    assert bare.run(login, input="password\n", check=False).returncode == 3
-
-
-def test_another_host_gets_its_agent(lab: Lab, bare: Host, bundles: Bundles) -> None:
-    password = "only for this test 4711"
+def test_another_host_gets_its_agent(lab: Lab, watched: Watched) -> None:
+    host, password = watched[0], "only for this test 4711"
     other = lab.boot("compute", root_password=password)
     try:
-        bare.run(INSTALL)
-        log_in(bare)
-        bare.write("/root/other-password", password + "\n", 0o600)
-        with lab.capture(bare, allow=[other]) as traffic:
-            answer = call(
-                bare, "AddKVMHost", "name=compute", f"managementIp={other.address}", "username=root",
-                "password-file=/root/other-password",
-            )  # fmt: skip
+        host.write("/root/other-password", password + "\n", 0o600)
+        by_password = ("username=root", "password-file=/root/other-password")
+        with lab.capture(host, allow=[other]) as traffic:
+            answer = call(host, "AddKVMHost", "name=compute", f"managementIp={other.address}", *by_password)
         assert answer["inventory"]["status"] == "Connected"
         assert traffic.packets == []
         assert other.sh("systemctl is-active sealift-host-agent").strip() == "active"
-        assert other.exists("/root/.ssh/authorized_keys")
-        (row,) = call(bare, "QueryHost", f"managementIp={other.address}")["inventories"]
+        public = host.read("/var/lib/sealift/keys/id_ed25519.pub").strip()
+        assert public in other.read("/root/.ssh/authorized_keys")
+        (row,) = call(host, "QueryHost", f"managementIp={other.address}")["inventories"]
         assert row["totalMemoryCapacity"] > 0
         pid = other.sh("systemctl show -P MainPID sealift-host-agent")
-        assert call(bare, "ReconnectHost", f"uuid={row['uuid']}") == {"success": True}
+        assert call(host, "ReconnectHost", f"uuid={row['uuid']}") == {"success": True}
         assert other.sh("systemctl show -P MainPID sealift-host-agent") == pid, "an unchanged agent was deployed again"
     finally:
         lab.drop(other)
 
 
-def test_a_prefix_of_the_operators_choice_with_a_blank(bare: Host) -> None:
-    bare.run([*INSTALL, "-r", "/srv/my product"])
-    assert bare.exists("/srv/my product/current/venv/bin/sealift-server")
-    assert version(bare) == "1.1.0"
+def test_no_secret_is_in_an_argument_list_and_every_host_has_its_own(
+    bare: Host, watched: Watched, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+    strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-s", "4096", "-e", "trace=execve", "-o", trace]
+    subprocess.run([*strace, *enter(bare.container.leader, INSTALL)], check=True, env=environment(None))
+    assert "set-admin-password" in trace.read_text()
+    assert bare.read(ADMIN_PASSWORD).strip() not in trace.read_text()
+    for path in (ADMIN_PASSWORD, "/var/lib/sealift/keys/id_ed25519.pub"):
+        assert bare.read(path) != watched[0].read(path)
 
 
-def test_no_start(bare: Host) -> None:
-    bare.run([*INSTALL, "-z"])
-    assert bare.run(["systemctl", "is-active", "sealift-server"], check=False).stdout.strip() == "inactive"
-    bare.run(["sealift-ctl", "start"])
-    assert version(bare) == "1.1.0"
-    bare.run(["sealift-ctl", "stop"])
-    assert bare.run(["systemctl", "is-active", "sealift-server"], check=False).stdout.strip() == "inactive"
-
-
-def test_uninstall_leaves_the_host_as_it_was(bare: Host) -> None:
-    paths = ["/etc", "/usr", "/opt", "/root", "/var/lib"]
+def test_the_operators_choices_and_uninstall_leaves_the_host_as_it_was(bare: Host) -> None:
+    paths = ["/etc", "/usr", "/opt", "/root", "/srv", "/var/lib"]
     logs_of_tools = ["/var/lib/rpm", "/var/lib/dnf", "/var/lib/systemd", "/root/.sealift"]
     # packages leave their users behind, and Debian's a folder that none of them owns
     of_packages = ["/etc/passwd", "/etc/shadow", "/usr/share/dnsmasq-base"]
-    without = [*NOT_STATE, *logs_of_tools, *of_packages, "/etc/sealift", "/usr/local/bin"]
+    without = [*NOT_STATE, *logs_of_tools, *of_packages, "/etc/sealift", "/usr/local/bin", "/root/answers.toml"]
     before, packages = bare.tree(paths, without=without), bare.rpm_qa()
-    bare.run(INSTALL)
-    log_in(bare)
-    wait_for_console(bare)
-    bare.run(["sealift-ctl", "uninstall", "--purge", "-y"])
+
+    bare.write("/root/answers.toml", 'admin_password = "a password of \\"my\\" own"\nlisten_port = 8088\n', 0o600)
+    bare.run([*INSTALL, "--config", "answers.toml", "-r", "/srv/my product", "-z"])
+    assert not bare.exists(ADMIN_PASSWORD)
+    assert bare.exists("/srv/my product/current/venv/bin/sealift-server")
+    assert not bare.exists("/opt/sealift")
+    assert bare.run(["systemctl", "is-active", "sealift-server"], check=False).stdout.strip() == "inactive"
+
+    bare.run(["sealift-ctl", "start"])
+    login = ["sealift-cli", "-p", "8088", "LogInByAccount", "accountName=admin"]
+    assert bare.run(login, input="password\n", check=False).returncode == 3
+    assert bare.run(login, input='a password of "my" own\n').returncode == 0
+    wait_for_console(bare, "-p", "8088")
+    bare.run(["sealift-ctl", "stop"])
+    assert bare.run(["systemctl", "is-active", "sealift-server"], check=False).stdout.strip() == "inactive"
+
+    bare.run(["sealift-ctl", "uninstall", "--purge"], tty=True, input="y\n")
     assert bare.rpm_qa() == packages
     after = bare.tree(paths, without=without)
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}

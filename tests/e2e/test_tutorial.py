@@ -25,7 +25,7 @@ _DIFFER = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
     (re.compile(r"\(\d+\.\d s\)"), "(SECONDS)"),
     (re.compile(r"\d+\.\d MB"), "SIZE"),
-    (re.compile(r"\d+ wheels"), "N wheels"),
+    (re.compile(r"\d+ (wheels|files)"), r"N \1"),
 )
 """What differs from run to run, and what stands for it when outputs are compared."""
 
