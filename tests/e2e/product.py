@@ -27,11 +27,11 @@ def call(host: Host, *words: str, timeout: float = 120) -> dict[str, Any]:
     return answer
 
 
-def wait_for_console(host: Host, seconds: float = 60) -> dict[str, Any]:
+def wait_for_console(host: Host, *options: str, seconds: float = 90) -> dict[str, Any]:
     """The console proxy agent's row once it is connected."""
     deadline = time.monotonic() + seconds
     while True:
-        (agent,) = call(host, "QueryConsoleProxyAgent")["inventories"]
+        (agent,) = call(host, *options, "QueryConsoleProxyAgent")["inventories"]
         if agent["status"] == "Connected":
             return dict(agent)
         assert time.monotonic() < deadline, agent

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Bundles
 from tests.e2e.product import ADMIN_PASSWORD, NOT_STATE, call, log_in, version, wait_for_console
 from tests.lab import Host, Lab, Snapshot, Traffic
 from tests.lab.command import enter, environment
@@ -139,7 +138,7 @@ def test_no_secret_is_in_an_argument_list_and_every_host_has_its_own(
     bare: Host, watched: Watched, tmp_path: Path
 ) -> None:
     trace = tmp_path / "trace"
-    strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-s", "4096", "-e", "trace=execve", "-o", trace]
+    strace: list[str | Path] = ["strace", "-f", "--seccomp-bpf", "-qq", "-s", "4096", "-e", "trace=execve", "-o", trace]
     subprocess.run([*strace, *enter(bare.container.leader, INSTALL)], check=True, env=environment(None))
     assert "set-admin-password" in trace.read_text()
     assert bare.read(ADMIN_PASSWORD).strip() not in trace.read_text()
