@@ -115,7 +115,7 @@ class VerifiedBundle:
         self.signed_by = signed_by
 
     def extract(self, folder: Path, *, sink: Sink, stage: str, select: Callable[[Entry], bool] | None = None) -> None:
-        """Write the chosen entries under `folder`, checking each while it is written; durable on return.
+        """Write the chosen entries under `folder`, checking each while it is written. Nothing is flushed: see `sync_filesystem`.
 
         Existing files are never replaced. What was written before an error stays: the caller owns `folder`.
 
@@ -129,7 +129,6 @@ class VerifiedBundle:
                 if entries := chosen.get(blob.digest):
                     self._extract_member(file.fileno(), blob, entries, folder)
                     sink.emit(Advanced(stage, blob.stored_size))
-        os.sync()  # one flush for all files: an fsync for each costs more and promises no more
 
     def read(self, path: str) -> bytes:
         """The content of one entry.

@@ -11,7 +11,7 @@ from typing_extensions import override
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import missing_parents, remove_empty, remove_tree
 from payload.digest import digest_file
-from payload.effects import atomic_write
+from payload.effects import atomic_write, sync_filesystem
 from payload.model import Index
 
 INDEX_NAME = "index.json"
@@ -64,6 +64,7 @@ class StageRelease(Step[StageBefore]):
         remove_tree(runtime)
         runtime.with_name("runtime.new").rename(runtime)
         atomic_write(self.release / INDEX_NAME, bundle.index.model_dump_json(by_alias=True).encode())
+        sync_filesystem(self.release)
 
     @override
     def undo(self, undo: StageBefore, host: Host) -> None:

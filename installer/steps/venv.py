@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Nothing, Step, register
 from installer.steps.saved import remove_tree
+from payload.effects import sync_filesystem
 
 _QUIET = ("--no-input", "--disable-pip-version-check", "--no-cache-dir", "--isolated", "--root-user-action=ignore")
 
@@ -42,6 +43,7 @@ class MakeVenv(Step[Nothing]):
         pip = (python, f"{self.pip}/pip", "install", *_QUIET)
         wheels = ("--no-index", "--find-links", str(self.wheels), "--only-binary", ":all:", "--require-hashes")
         host.run((*pip, *wheels, "-r", str(self.requirements)))
+        sync_filesystem(self.venv)
 
     @override
     def undo(self, undo: Nothing, host: Host) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from payload.effects import atomic_symlink, atomic_write, run
+from payload.effects import atomic_symlink, atomic_write, run, sync_filesystem
 from payload.errors import CommandError
 
 
@@ -85,3 +85,9 @@ def test_atomic_symlink_switches(tmp_path: Path) -> None:
     atomic_symlink(tmp_path / "current", "b")
     assert (tmp_path / "current").readlink() == Path("b")
     assert list(tmp_path.iterdir()) == [tmp_path / "current"]
+
+
+def test_a_file_system_is_flushed_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
+    sync_filesystem(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        sync_filesystem(tmp_path / "none")
