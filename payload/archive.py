@@ -117,7 +117,8 @@ class VerifiedBundle:
     def extract(self, folder: Path, *, sink: Sink, stage: str, select: Callable[[Entry], bool] | None = None) -> None:
         """Write the chosen entries under `folder`, checking each while it is written.
 
-        Nothing is flushed: see `sync_filesystem`. Existing files are never replaced. What was written before an error stays: the caller owns `folder`.
+        Nothing is flushed: see `sync_filesystem`. Existing files are never replaced. What was written before an error
+        stays: the caller owns `folder`.
 
         Raises:
             IntegrityError: a member is damaged; names component and file.
