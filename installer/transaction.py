@@ -152,7 +152,8 @@ def _undo_run(plan: Plan, journal: Journal, host: Host, cause: BaseException) ->
     if history.begun is None:  # not even the plan was written, so nothing was done
         journal.path.unlink(missing_ok=True)
         return Outcome("rejected", plan, error)
-    host.sink.emit(Note(str(error), "warning"))
+    host.sink.emit(Note(f"{error.brief} [{error.code}]", "warning"))
+    host.sink.emit(Note(str(error), "detail"))
     host.sink.emit(Note(f"putting back {len(history.to_undo)} steps"))
     journal.append(RollingBack(why=f"{error.code}: {error.brief}"))
     for n in history.to_undo:

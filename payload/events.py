@@ -16,16 +16,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +149,28 @@ class LogSink:
         self._out.close()
 
 
+class _WhenSized(ProgressColumn):
+    """Another column, for stages whose size is known."""
+
+    def __init__(self, column: ProgressColumn) -> None:
+        super().__init__()
+        self._column = column
+
+    def render(self, task: Task) -> RenderableType:
+        """See `ProgressColumn.render`."""
+        return "" if task.total is None else self._column.render(task)
+
+
 class TerminalSink:
     """Progress bars with rates and remaining time on a terminal, finished stages as lines above them."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            *map(_WhenSized, (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())),
+            TimeElapsedColumn(),
             console=self._console,
             transient=True,
         )
@@ -171,10 +187,10 @@ class TerminalSink:
                     self._progress.advance(self._tasks[stage], amount)
             case Finished(stage, text, seconds):
                 self._drop(stage)
-                self._console.print(f"[green]✔[/green] {text} [dim]({seconds:.1f} s)[/dim]", highlight=False)
+                self._console.print(Text.assemble(("✔ ", "green"), text, (f" ({seconds:.1f} s)", "dim")))
             case Failed(stage, text):
                 self._drop(stage)
-                self._console.print("[red]✘[/red]", text, highlight=False, markup=False)
+                self._console.print(Text.assemble(("✘ ", "red"), text))
             case Note(text, level) if level != "detail":
                 self._console.print(text, style="yellow" if level == "warning" else None, highlight=False, markup=False)
 
