@@ -154,7 +154,8 @@ def rollback(installed: Installed, to: str | None, confirm: Callable[[Plan], boo
         plan = plan_rollback(_site(installed), installed.offer(), target, installed.state, files)
         log = _act(installed, plan, confirm)
     report = final_report("rollback", installed.layout, target, generated=(), before=installed.state, log=log)
-    return (*report, f"The newer database and configuration are in {installed.layout.kept(plan.run)}")
+    left = "newer" if record.version < installed.state.current else "older"
+    return (*report, f"The {left} database and configuration are in {installed.layout.kept(plan.run)}")
 
 
 def uninstall(installed: Installed, *, purge: bool, confirm: Callable[[Plan], bool]) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ class WriteConfig(Step[SavedFiles]):
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepConfig(Step[Nothing]):
-    """Keep a copy of `paths`, and the list of them as `listing`, for a later rollback."""
+    """Keep a copy of `paths` and of new defaults beside them, and the list of both as `listing`, for a rollback."""
 
     kind: ClassVar[str] = "config-keep"
     paths: tuple[Path, ...]
@@ -80,7 +80,8 @@ class KeepConfig(Step[Nothing]):
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:
-        keep(save(self.paths, self.listing.parent), self.listing)
+        both = (each for path in self.paths for each in (path, shown(path)))
+        keep(save(both, self.listing.parent), self.listing)
 
     @override
     def undo(self, undo: Nothing, host: Host) -> None:
