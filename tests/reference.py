@@ -39,13 +39,25 @@ def downgrade() -> None:
 '''
 
 
+def sources(folder: Path) -> Path:
+    """A copy of the product's sources at `folder`/management; returns that folder."""
+    ignored = shutil.ignore_patterns("__pycache__", "build", "*.egg-info", "*.lock")
+    return Path(shutil.copytree(CHECKOUT / "management", folder / "management", ignore=ignored))
+
+
+def sources_of_1_0_0(folder: Path) -> Path:
+    """The same for release 1.0.0."""
+    tree = sources(folder)
+    for name in NEW_IN_1_1_0:
+        shutil.rmtree(tree / name) if (tree / name).is_dir() else (tree / name).unlink()
+    edit(tree / "__init__.py", r'"1\.1\.0"', '"1.0.0"')
+    return tree
+
+
 def copy(folder: Path) -> Path:
     """A copy of the product at `folder`/management, with the lab's links beside it; returns that folder."""
-    tree = folder / "management"
-    ignored = shutil.ignore_patterns("__pycache__", "build", "*.egg-info", "*.lock")
-    shutil.copytree(CHECKOUT / "management", tree, ignore=ignored)
     link(Cache(), folder / "build" / "lab")
-    return tree
+    return sources(folder)
 
 
 def edit(path: Path, pattern: str, replacement: str) -> None:
@@ -57,10 +69,8 @@ def edit(path: Path, pattern: str, replacement: str) -> None:
 
 def release_1_0_0(folder: Path) -> Path:
     """Release 1.0.0: without the console agent and its table."""
-    tree = copy(folder)
-    for name in NEW_IN_1_1_0:
-        shutil.rmtree(tree / name) if (tree / name).is_dir() else (tree / name).unlink()
-    edit(tree / "__init__.py", r'"1\.1\.0"', '"1.0.0"')
+    link(Cache(), folder / "build" / "lab")
+    tree = sources_of_1_0_0(folder)
     manifest = tree / "bundle.toml"
     edit(manifest, r'^version = "1\.1\.0"\n', 'version = "1.0.0"\n')
     edit(manifest, r"^upgrades-from = [^\n]*\n", "")

@@ -1,22 +1,14 @@
 """Release 1.0.0 is this release without its newer files; it serves, and its database migrates with its rows."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.reference import sources_of_1_0_0
+
 ROOT = Path(__file__).parents[3]
-# Everything that 1.1.0 added, relative to management/.
-NEW_IN_1_1_0 = (
-    "agents/console",
-    "server/apis/console.py",
-    "server/apis/presence.py",
-    "server/migrations/versions/v1_1_0_console_agent.py",
-    "server/models/console.py",
-    "server/models/presence.py",
-)
 HOST_COLUMNS = (
     "uuid, zoneUuid, clusterUuid, name, managementIp, hypervisorType, state, status, username, sshPort,"
     " totalCpuCapacity, availableCpuCapacity, totalMemoryCapacity, availableMemoryCapacity,"
@@ -29,16 +21,7 @@ CREATED, SEEN = "2026-01-01 10:00:00.000000", "2026-02-02 11:00:00.000000"
 def older(tmp_path: Path) -> Path:
     """A folder that holds management/ of release 1.0.0."""
     root = tmp_path / "older"
-    ignored = shutil.ignore_patterns("__pycache__", "build")
-    shutil.copytree(ROOT / "management", root / "management", ignore=ignored)
-    for name in NEW_IN_1_1_0:
-        path = root / "management" / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    version = root / "management/__init__.py"
-    version.write_text(version.read_text().replace('"1.1.0"', '"1.0.0"'))
+    sources_of_1_0_0(root)
     return root
 
 
