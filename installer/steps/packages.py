@@ -65,8 +65,8 @@ class InstallPackages(Step[PackagesBefore]):
                 self._from_mirrors(manager, missing, undo, host.sink)
             else:
                 manager.install(bundle, missing, on_line=to_log(host.sink))
-        names = added_names(undo.installed, manager.installed())
-        atomic_write(self.release / ADDED_NAME, json.dumps(names).encode())
+        names = {*_earlier(self.release / ADDED_NAME), *added_names(undo.installed, manager.installed())}
+        atomic_write(self.release / ADDED_NAME, json.dumps(sorted(names)).encode())
 
     @override
     def undo(self, undo: PackagesBefore, host: Host) -> None:
@@ -136,6 +136,12 @@ def added_names(before: Iterable[Nevra], now: Iterable[Nevra]) -> list[str]:
     """Names of packages that were not there in any version; keys in the rpm database count with their version."""
     had = {record_name(nevra) for nevra in before}
     return sorted({record_name(nevra) for nevra in now} - had)
+
+
+def _earlier(path: Path) -> list[str]:
+    """What the list says already, when this is a repair."""
+    names: list[str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return names
 
 
 def record_name(nevra: Nevra) -> str:
