@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import time
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,10 +19,14 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d*)$")
 
 
 class Site:
-    """Serves `folder` at `address`, port 80, until `close`. `requests` holds "METHOD host path" of each request."""
+    """Serves `folder` at `address`, port 80, until `close`. `requests` holds "METHOD host path" of each request.
 
-    def __init__(self, network: Network, folder: Path, address: str) -> None:
+    With `rate`, each answer takes its time: so many bytes a second.
+    """
+
+    def __init__(self, network: Network, folder: Path, address: str, rate: int | None = None) -> None:
         self.address = address
+        self.rate = rate
         self.requests: list[str] = []
         network.add_address(address)
         listening = socket_in(network.pid, lambda: socket.create_server((address, 80), backlog=64))
@@ -93,6 +98,8 @@ class _Files(SimpleHTTPRequestHandler):
                 chunk = source.read(65536 if left is None else min(left, 65536))
                 if not chunk:
                     return
+                if self._site.rate is not None:
+                    time.sleep(len(chunk) / self._site.rate)
                 outputfile.write(chunk)
                 left = None if left is None else left - len(chunk)
         except (BrokenPipeError, ConnectionResetError):
