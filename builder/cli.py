@@ -20,7 +20,6 @@ from payload.events import stage
 from payload.store import Store
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
