@@ -148,7 +148,7 @@ def _guarded(app: typer.Typer, words: list[str], name: str) -> int:
     try:
         result = typer.main.get_command(app).main(words, prog_name=name, standalone_mode=False)
     except TyperException as error:
-        typer.echo(f"{name}: {error} [usage]\nWhat to do: see {name} --help", err=True)
+        typer.echo(f"{name}: {error.format_message()} [usage]\nWhat to do: see {name} --help", err=True)
         return ExitCode.USAGE
     except (typer.Abort, KeyboardInterrupt, EOFError):
         typer.echo(f"{name}: stopped; nothing was changed [interrupted]", err=True)

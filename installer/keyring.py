@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ _REASONS: dict[Origin, str] = {
     "administrator": "put into trusted-keys.d by an administrator",
     "option": "given by --key",
     "asked": "confirmed on the terminal",
-    "bundle": "only the bundle itself says so: this host trusts no key yet",
+    "bundle": "only the bundle itself says so: no trusted key was found on this host",
 }
 
 
@@ -100,8 +101,9 @@ def _asked(bundle: UnverifiedBundle, ask: Callable[[PublicKey], bool] | None) ->
         return claimed[0]
     raise TrustError(
         "key-unknown",
-        "this host trusts no key yet, so it cannot tell whether the bundle is genuine",
-        details=f"the bundle says it is signed by {', '.join(bundle.signers()) or 'nobody'}",
+        "no trusted key was found on this host, so nothing says whether the bundle is genuine",
+        details=f"the bundle says it is signed by {', '.join(bundle.signers()) or 'nobody'}"
+        + ("" if os.geteuid() == 0 else "\nan installed host's keyring can be read by root only"),
         remedy="get the vendor's public key by another way than the bundle and give it with --key FILE.pub,"
         " or put it into /etc/<product>/trusted-keys.d/ beforehand",
     )

@@ -21,7 +21,7 @@ def check_private(folder: Path) -> None:
     """
     try:
         info = folder.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # who may not see it is not root, and takes nothing from it
         return
     if not stat.S_ISDIR(info.st_mode) or info.st_uid not in {0, os.geteuid()} or info.st_mode & 0o022:
         raise TrustError(

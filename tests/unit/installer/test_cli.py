@@ -85,7 +85,7 @@ def test_unknown_key_is_refused_also_with_yes(call, words: tuple[str, ...]) -> N
 def test_info_of_an_unknown_bundle_says_that_it_is_not_trusted(call) -> None:  # type: ignore[no-untyped-def]
     exit_code, out, _ = call("--info")
     assert exit_code == 0
-    assert "this host trusts no key yet" in out
+    assert "no trusted key was found on this host" in out
 
 
 def test_preflight_lists_everything_and_exits_20_when_something_does_not_fit(  # type: ignore[no-untyped-def]
