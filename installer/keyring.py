@@ -101,7 +101,7 @@ def _asked(bundle: UnverifiedBundle, ask: Callable[[PublicKey], bool] | None) ->
         return claimed[0]
     raise TrustError(
         "key-unknown",
-        "no trusted key was found on this host, so nothing says whether the bundle is genuine",
+        "this host trusts no key yet, so it cannot tell whether the bundle is genuine",
         details=f"the bundle says it is signed by {', '.join(bundle.signers()) or 'nobody'}"
         + ("" if os.geteuid() == 0 else "\nan installed host's keyring can be read by root only"),
         remedy="get the vendor's public key by another way than the bundle and give it with --key FILE.pub,"
