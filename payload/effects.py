@@ -7,6 +7,7 @@ an environment of their own: a frozen program's library path must not reach dnf,
 from __future__ import annotations
 
 import ctypes
+import glob
 import grp
 import os
 import pwd
@@ -194,7 +195,7 @@ def atomic_write(path: Path, content: bytes, *, mode: int = 0o644, owner: tuple[
 
     The file never exists with wider permissions than `mode`. `owner` is (uid, gid).
     """
-    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    fd, name = tempfile.mkstemp(prefix=_temporary(path), dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as out:
             if owner is not None:
@@ -212,8 +213,19 @@ def atomic_write(path: Path, content: bytes, *, mode: int = 0o644, owner: tuple[
 
 def atomic_symlink(link: Path, target: str) -> None:
     """Point `link` at `target` by one rename."""
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary = link.with_name(f"{_temporary(link)}{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     temporary.rename(link)
     fsync_dir(link.parent)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writes of `path` left beside it when they were killed. None may be under way."""
+    for left in path.parent.glob(f"{glob.escape(_temporary(path))}*"):
+        left.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> str:
+    """How the names of temporary files for `path` begin."""
+    return f".{path.name}.sealift-"

@@ -83,6 +83,7 @@ class RegisterImages(Step[ImagesBefore]):
         if self.folder.is_dir():
             restore(undo.saved)
         for image in self.images:
+            _unfinished(self.folder / image.file_name).unlink(missing_ok=True)
             if image.file_name not in undo.existed:
                 (self.folder / image.file_name).unlink(missing_ok=True)
         remove_empty(undo.folders)
@@ -102,7 +103,7 @@ class RegisterImages(Step[ImagesBefore]):
 def _place(source: Path, target: Path, digest: Digest) -> None:
     if target.exists() and digest_file(target) == digest:
         return
-    temporary = target.with_name(f".{target.name}.new")
+    temporary = _unfinished(target)
     temporary.unlink(missing_ok=True)
     try:
         os.link(source, temporary)
@@ -113,3 +114,7 @@ def _place(source: Path, target: Path, digest: Digest) -> None:
         raise IntegrityError("image-damaged", f"{source} is not what its digest says")
     temporary.chmod(0o644)
     temporary.rename(target)
+
+
+def _unfinished(target: Path) -> Path:
+    return target.with_name(f".{target.name}.new")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from payload.effects import atomic_symlink, atomic_write, fsync_dir
+from payload.effects import atomic_symlink, atomic_write, fsync_dir, remove_leftovers
 from payload.errors import IntegrityError, StepError
 
 
@@ -71,6 +71,7 @@ def _save(path: Path, copy: Path) -> SavedFile:
 def restore(saved: SavedFiles) -> None:
     """Make every path again what it was. Folders that are gone are not made: then the file has no place either."""
     for file in saved.files:
+        remove_leftovers(file.path)
         if file.absent:
             file.path.unlink(missing_ok=True)
             continue

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
-from payload.effects import atomic_write
+from payload.effects import atomic_write, remove_leftovers
 from payload.errors import StepError
 
 
@@ -50,5 +50,6 @@ class WriteSecrets(Step[SecretsBefore]):
     @override
     def undo(self, undo: SecretsBefore, host: Host) -> None:
         for name in self.names:
+            remove_leftovers(self.folder / name)
             if name not in undo.existed:
                 (self.folder / name).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import SavedFiles, missing_parents, owner_ids, remove_empty, save
-from payload.effects import atomic_write
+from payload.effects import atomic_write, remove_leftovers
 from payload.errors import StepError
 
 
@@ -76,6 +76,8 @@ class MakeSshKey(Step[KeyBefore]):
 
     @override
     def undo(self, undo: KeyBefore, host: Host) -> None:
+        for path in (self.key, _public(self.key), *([self.admission.authorized_keys] if self.admission else [])):
+            remove_leftovers(path)
         if self.admission and not undo.had_line:
             revoke(self.admission)
             if not undo.had_file and not _lines(self.admission.authorized_keys):

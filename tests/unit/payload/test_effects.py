@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from payload.effects import atomic_symlink, atomic_write, run, sync_filesystem
+from payload.effects import atomic_symlink, atomic_write, remove_leftovers, run, sync_filesystem
 from payload.errors import CommandError
 
 
@@ -78,6 +78,21 @@ def test_atomic_write_leaves_the_old_file_when_it_fails(tmp_path: Path) -> None:
         atomic_write(path, "text")  # type: ignore[arg-type]
     assert path.read_bytes() == b"one"
     assert [path] == list(tmp_path.iterdir())
+
+
+def test_a_killed_write_leaves_something_that_can_be_told_and_removed(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, sys; from payload import effects\n"
+        "os.fsync = lambda fd: os.kill(os.getpid(), 9)\n"
+        "effects.atomic_write(pathlib.Path(sys.argv[1]), b'new')"
+    )
+    path = tmp_path / "file[1]"
+    (tmp_path / ".file[1].swp").touch()
+    done = run([sys.executable, "-c", code, path], cwd=Path(__file__).parents[3], check=False)
+    assert done.returncode == -9
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_leftovers(path)
+    assert [each.name for each in tmp_path.iterdir()] == [".file[1].swp"]
 
 
 def test_atomic_symlink_switches(tmp_path: Path) -> None:
