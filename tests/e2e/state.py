@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tests.e2e.product import NOT_STATE, TOUCHED, database, schema
@@ -13,13 +13,16 @@ _RUN = (f"{OWN}/journal", f"{OWN}/backup", f"{OWN}/lock")
 """What every run leaves, also one that was undone."""
 _DATABASE = tuple(f"/var/lib/sealift/sealift.db{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
 """Compared by its rows."""
-_RUNTIME = ("/var/lib/sealift/.ansible", "/var/lib/sealift/.ssh", "/var/lib/sealift/.cache", "/opt/sealift-agents")
+_RUNTIME = ("/var/lib/sealift/.ansible", "/var/lib/sealift/ansible", "/opt/sealift-agents")
 """What the server itself writes while it runs."""
 _UNIQUE = (
     "/etc/hostname",
     "/etc/hosts",
     "/etc/machine-id",
+    "/etc/passwd",
+    "/etc/group",
     "/etc/shadow",
+    "/etc/gshadow",
     "/etc/ssh",
     "/etc/sealift/admin_password",
     "/root/.ssh",
@@ -61,13 +64,15 @@ def look(host: Host) -> State:
 def look_across(host: Host) -> State:
     """The same without what differs between any two hosts: for comparing a host with another one."""
     tree = {path: state for path, state in _tree(host, _UNIQUE).items() if not path.endswith(".pyc")}
+    tree["accounts"] = host.sh("cut -d: -f1,6,7 /etc/passwd | sort; cut -d: -f1,4 /etc/group | sort")
     rows = {name: [str(len(lines))] for name, lines in database(host).items()}
     return State(tree, host.rpm_qa(), _units(host), rows, schema(host))
 
 
 def look_at_files(host: Host) -> tuple[dict[str, str], frozenset[str]]:
     """Every file and package, for a host on which the product need not run."""
-    return host.tree(["/etc", "/opt", "/usr/local", "/var/lib/sealift", "/var/log/sealift"]), host.rpm_qa()
+    paths = ["/etc", "/opt", "/usr/local", "/var/lib/sealift", "/var/log/sealift"]
+    return host.tree(paths, without=[f"{OWN}/lock", *_DATABASE, *_RUNTIME]), host.rpm_qa()
 
 
 def _tree(host: Host, without: Iterable[str]) -> dict[str, str]:
@@ -82,7 +87,7 @@ def _units(host: Host) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in host.sh(script).splitlines() if line)
 
 
-def _unequal(one: dict[str, object], two: dict[str, object]) -> Iterable[tuple[str, object, object]]:
+def _unequal(one: Mapping[str, object], two: Mapping[str, object]) -> Iterable[tuple[str, object, object]]:
     for key in sorted(one.keys() | two.keys()):
         if one.get(key) != two.get(key):
             yield key, one.get(key), two.get(key)
