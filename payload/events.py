@@ -108,7 +108,7 @@ class LinesSink:
     def emit(self, event: Event) -> None:
         """See `Sink.emit`."""
         if (line := plain_line(event)) is not None and not (self._quiet and isinstance(event, Started | Finished)):
-            print(line, file=self._out, flush=True)
+            _put(self._out, line)
 
     def close(self) -> None:
         """See `Sink.close`."""
@@ -123,7 +123,7 @@ class JsonSink:
     def emit(self, event: Event) -> None:
         """See `Sink.emit`."""
         body = {"event": type(event).__name__.lower(), "time": round(time.time(), 3)} | asdict(event)
-        print(json.dumps(body, ensure_ascii=False), file=self._out, flush=True)
+        _put(self._out, json.dumps(body, ensure_ascii=False))
 
     def close(self) -> None:
         """See `Sink.close`."""
@@ -227,6 +227,12 @@ def sink_for(out: IO[str], *, json_lines: bool = False, quiet: bool = False) -> 
     if not quiet and out.isatty():
         return TerminalSink(Console(file=out))
     return LinesSink(out, quiet=quiet)
+
+
+def _put(out: IO[str], line: str) -> None:
+    """One write for a line: events come from several threads."""
+    out.write(line + "\n")
+    out.flush()
 
 
 def plain_line(event: Event, *, details: bool = False) -> str | None:

@@ -13,6 +13,7 @@ CONTEXT = {
     "product": "harbour",
     "version": "1.1.0",
     "prefix": Path("/opt/harbour"),
+    "current": Path("/opt/harbour/current"),
     "config_dir": Path("/etc/harbour"),
     "data_dir": Path("/var/lib/harbour"),
     "log_dir": Path("/var/log/harbour"),
@@ -28,7 +29,7 @@ def render(name: str, **answers: Any) -> str:
 def test_unit() -> None:
     unit = render("units/sealift-server.service.j2")
     assert "\nUser=harbour\n" in unit
-    command = "/opt/harbour/current/venv/bin/sealift-server --config /etc/harbour/server.toml serve"
+    command = '"/opt/harbour/current/venv/bin/sealift-server" --config "/etc/harbour/server.toml" serve'
     assert f"\nExecStart={command}\n" in unit
     assert "\nReadWritePaths=/var/lib/harbour\n" in unit
 

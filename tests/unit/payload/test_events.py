@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ def test_json_lines_are_json() -> None:
     rows = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [row["event"] for row in rows] == ["started", "finished"]
     assert rows[0]["total"] == 5
+
+
+def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:
+    with (tmp_path / "events").open("w") as out, ThreadPoolExecutor(8) as pool:
+        sink = JsonSink(out)
+        list(pool.map(lambda n: sink.emit(Advanced("s", n)), range(5000)))
+    rows = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    assert sorted(row["amount"] for row in rows) == list(range(5000))
 
 
 def test_a_log_is_private_and_never_overwritten(tmp_path: Path) -> None:
