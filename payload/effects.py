@@ -16,6 +16,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from pathlib import Path
 
 from payload.errors import CommandError
 
+_GRACE = 5.0
+"""Seconds that a child's group gets to end by itself after SIGTERM."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT = (
@@ -157,14 +160,21 @@ def _credentials(user: str | None) -> _Credentials:
 
 
 def _end_group(child: subprocess.Popen[str]) -> None:
+    """End the child and all it started; they are gone on return, so that nobody writes behind an undo."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
-    try:
-        child.wait(5)
-    except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        _wait_for_group(child, _GRACE)
+        os.killpg(child.pid, signal.SIGKILL)
+        _wait_for_group(child, _GRACE)
+
+
+def _wait_for_group(child: subprocess.Popen[str], seconds: float) -> None:
+    """Wait until the group is empty, at most `seconds`; an empty one is a ProcessLookupError."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        child.poll()  # a zombie would stay in its group
+        os.killpg(child.pid, 0)
+        time.sleep(0.01)
 
 
 def fsync_dir(folder: Path) -> None:

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from payload.archive import open_bundle
+from payload.errors import IntegrityError
 from payload.format import STUB_SIZE
-from payload.trust import PrivateKey
+from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 from templates.contexts import StubContext
 from templates.stub import render_stub
@@ -106,13 +108,30 @@ def test_a_shell_never_runs_into_damage_of_the_stub(shell: str, bundle: Path) ->
     whole = bundle.read_bytes()
     checked = whole.index(b"esac") + 5
     end = whole.index(b'exit "$code"\n')
-    for offset in (whole.index(b"stub=") + 9, *range(checked, end, 157), end + 100):
+    digest = whole.index(b"stub=") + 9
+    for offset in (digest, *range(checked, end, 157), end + 100):
         content = bytearray(whole)
-        content[offset] ^= 4
+        content[offset] ^= 4 if offset != digest else 1  # another digit or letter: quotes are the next test's
         bundle.write_bytes(content)
         done = call([*SHELLS[shell], bundle])
         assert (done.returncode, done.stdout) == (10, ""), offset
         assert "stub: its start-up script was changed [bundle-damaged]" in done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_damage_before_the_check_starts_nothing(shell: str, bundle: Path) -> None:
+    """The lines that check cannot check themselves: damage there may be a syntax error, never a start."""
+    whole = bundle.read_bytes()
+    for offset in range(11, whole.index(b"esac"), 23):
+        content = bytearray(whole)
+        content[offset] ^= 4
+        bundle.write_bytes(content)
+        done = subprocess.run([*SHELLS[shell], bundle], capture_output=True, check=False, timeout=60)
+        assert done.returncode != 0 or b"bundle=" in done.stdout, offset
+        if b"bundle=" in done.stdout:  # the damage changed no meaning: then the index's digest of the stub catches it
+            with pytest.raises(IntegrityError, match="damaged"):
+                unverified = open_bundle(bundle)
+                unverified.verify(Keyring(unverified.embedded_keys()))
 
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:

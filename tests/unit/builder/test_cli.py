@@ -118,8 +118,9 @@ def test_help_and_version() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_nothing_half_written(site: Site, wheels: Path, number: signal.Signals) -> None:
     (site.folder / "app/backend.py").write_text("import time\ntime.sleep(1)\n")
-    words = [sys.executable, "-c", "from builder.cli import main; main()", "lock", str(site.manifest)]
-    words += ["--store", str(site.store.root)]
+    # a test run in the background ignores SIGINT, and its children inherit that
+    script = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from builder.cli import main; main()"
+    words = [sys.executable, "-c", script, "lock", str(site.manifest), "--store", str(site.store.root)]
     before = sorted(site.folder.iterdir())
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment()) as child:
         assert child.stderr is not None

@@ -52,6 +52,15 @@ def test_a_timeout_ends_the_whole_group(tmp_path: Path, streamed: bool) -> None:
     assert not marker.exists()
 
 
+def test_a_group_that_ignores_its_end_is_gone_on_return(tmp_path: Path) -> None:
+    writer = f"trap '' TERM; while :; do date >>{tmp_path}/written; sleep 0.05; done"
+    with pytest.raises(CommandError):
+        run(["sh", "-c", f"({writer}) & wait"], timeout=0.3)
+    before = (tmp_path / "written").read_text()
+    time.sleep(0.3)
+    assert (tmp_path / "written").read_text() == before
+
+
 def test_lines_come_one_by_one() -> None:
     lines: list[str] = []
     assert run(["sh", "-c", "echo a; echo b >&2"], on_line=lines.append).output == "a\nb\n"
