@@ -1,4 +1,4 @@
-"""One run at a time per product: a lock that dies with its holder."""
+"""One run at a time per product: a lock that dies with its holder and all that it started."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from installer.layout import Layout
+from payload.effects import inherited
 from payload.errors import BusyError, TrustError
 
 
@@ -51,10 +52,11 @@ def exclusive(layout: Layout) -> Iterator[None]:
             raise BusyError(
                 "busy",
                 f"another run for {layout.product} is at work (process {holder})",
-                remedy=f"wait for it to end, or look at it with: ps -fp {holder}",
+                remedy=f"wait until it, and all that it started, has ended; look at it with: ps -fp {holder}",
             ) from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-        yield
+        with inherited(fd):  # a dnf whose installer was killed works on: nobody may undo beside it
+            yield
     finally:
         os.close(fd)

@@ -17,13 +17,15 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
 from payload.errors import CommandError
 
+_INHERITED: ContextVar[tuple[int, ...]] = ContextVar("inherited", default=())
 _GRACE = 5.0
 """Seconds that a child's group gets to end by itself after SIGTERM."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -48,6 +50,16 @@ class Completed:
     returncode: int
     output: str
     errors: str
+
+
+@contextmanager
+def inherited(fd: int) -> Iterator[None]:
+    """Let the children of this context hold `fd` open: a lock on it lasts until the last of them has ended."""
+    token = _INHERITED.set((*_INHERITED.get(), fd))
+    try:
+        yield
+    finally:
+        _INHERITED.reset(token)
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -97,6 +109,7 @@ def run(
             text=True,
             errors="replace",
             start_new_session=True,
+            pass_fds=_INHERITED.get(),
             user=who.uid,
             group=who.gid,
             extra_groups=who.groups,

@@ -108,6 +108,23 @@ def test_a_killed_rollback(reference: Reference, lab: Lab, name: str) -> None:
     lab.drop(host)
 
 
+def test_a_killed_installer_whose_child_works_on(reference: Reference, running: Host) -> None:
+    watcher = running.popen(watch(running, "venv"))
+    run = running.popen(UPGRADE)
+    assert watcher.finish(120).stdout == "reached\n"
+    holder = running.read(f"{OWN}/lock").strip()
+    child = running.sh(
+        f"for i in $(seq 100); do ps -o pid= --ppid {holder} && exit 0; sleep 0.01; done; exit 1"
+    ).split()[0]
+    running.run(["kill", "-STOP", child])
+    running.run(["kill", "-KILL", holder])
+    run.finish(30)
+    busy = running.run(UPGRADE, check=False)
+    assert busy.returncode == 21, busy.stdout + busy.stderr
+    running.run(["kill", "-KILL", child])
+    assert_ends_as(running, UPGRADE, reference.states["-u"])
+
+
 @pytest.mark.parametrize("step", ["start"])
 def test_a_power_cut(reference: Reference, running: Host, step: str) -> None:
     """The worst moment: the new release is the current one, so the reboot starts it before anybody can undo."""

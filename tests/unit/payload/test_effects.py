@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from payload.effects import atomic_symlink, atomic_write, remove_leftovers, run, sync_filesystem
+from payload.effects import atomic_symlink, atomic_write, inherited, remove_leftovers, run, sync_filesystem
 from payload.errors import CommandError
 
 
@@ -65,6 +65,15 @@ def test_lines_come_one_by_one() -> None:
     lines: list[str] = []
     assert run(["sh", "-c", "echo a; echo b >&2"], on_line=lines.append).output == "a\nb\n"
     assert lines == ["a", "b"]
+
+
+def test_children_hold_what_they_inherit_and_no_others(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as file:
+        look = ["ls", "-l", "/proc/self/fd"]
+        assert str(tmp_path) not in run(look).output
+        with inherited(file.fileno()):
+            assert str(tmp_path) in run(look).output
+        assert str(tmp_path) not in run(look).output
 
 
 def test_run_as_another_user() -> None:
