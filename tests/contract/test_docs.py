@@ -164,6 +164,17 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in {re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-") for each in headings}, link
 
 
+def test_every_promise_of_the_readme_names_a_test() -> None:
+    text = (CHECKOUT / "README.md").read_text()
+    table = text.split("| promise | kept by |", 1)[1].split("\n\n", 1)[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
+    assert len(rows) >= 10
+    for row in rows:
+        tests = re.findall(r"`(tests/[^`]+\.py)`", row)
+        assert tests, f"no test keeps: {row}"
+        assert all((CHECKOUT / name).is_file() for name in tests), row
+
+
 # --- the tool knows no product ----------------------------------------------------------------------------------------
 
 
