@@ -105,7 +105,7 @@ def _asked(bundle: UnverifiedBundle, ask: Callable[[PublicKey], bool] | None) ->
         details=f"the bundle says it is signed by {', '.join(bundle.signers()) or 'nobody'}"
         + ("" if os.geteuid() == 0 else "\nan installed host's keyring can be read by root only"),
         remedy="get the vendor's public key by another way than the bundle and give it with --key FILE.pub,"
-        " or put it into /etc/<product>/trusted-keys.d/ beforehand",
+        f" or put it into /etc/{bundle.product}/trusted-keys.d/ beforehand",
     )
 
 
