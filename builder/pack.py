@@ -16,7 +16,7 @@ from payload.model import Lock, Manifest, Section
 from payload.trust import Keyring, PrivateKey, PublicKey
 from payload.writer import BundleWriter
 from templates.contexts import StubContext
-from templates.stub import render_stub
+from templates.render_stub import render_stub
 
 
 @dataclass(frozen=True, slots=True)

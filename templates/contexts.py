@@ -19,7 +19,7 @@ class StubContext:
     runtime_sha256: str
     unpacked_kb: int
     stub_sha256: str = "0" * 64
-    """Set by `templates.stub.render_stub`."""
+    """Set by `templates.render_stub.render_stub`."""
 
 
 @dataclass(frozen=True, slots=True)

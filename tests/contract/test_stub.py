@@ -20,7 +20,7 @@ from payload.format import STUB_SIZE
 from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 from templates.contexts import StubContext
-from templates.stub import render_stub
+from templates.render_stub import render_stub
 from tests.unit.payload.bundles import lock, manifest, runtime
 
 SHELLS = {
