@@ -11,7 +11,6 @@ import glob
 import grp
 import os
 import pwd
-import shlex
 import signal
 import subprocess
 import tempfile
@@ -68,11 +67,6 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     env |= {"PATH": _PATH, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}
     env.setdefault("HOME", "/root")
     return env | dict(extra or {})
-
-
-def shell_line(argv: Sequence[str]) -> str:
-    """`argv` as a line that can be pasted into a shell."""
-    return shlex.join(argv)
 
 
 def run(

@@ -6,6 +6,7 @@ happened (`brief`), where and why (`details`) and what to do (`remedy`), and has
 
 from __future__ import annotations
 
+import shlex
 from enum import IntEnum
 
 
@@ -121,7 +122,7 @@ class CommandError(StepError):
         super().__init__(
             "command-failed",
             f"{argv[0]} exited with {returncode}",
-            details=f"$ {' '.join(argv)}\n{tail}".strip(),
+            details=f"$ {shlex.join(argv)}\n{tail}".strip(),
         )
         self.argv = argv
         self.returncode = returncode

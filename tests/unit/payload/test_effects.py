@@ -35,6 +35,12 @@ def test_a_failure_names_command_code_and_output() -> None:
     assert run(["false"], check=False).returncode == 1
 
 
+def test_the_command_in_a_failure_can_be_pasted() -> None:
+    with pytest.raises(CommandError) as caught:
+        run(["sh", "-c", "exit 3", "a b"])
+    assert caught.value.details == "$ sh -c 'exit 3' 'a b'"
+
+
 def test_a_missing_program_is_a_command_error() -> None:
     with pytest.raises(CommandError, match="127"):
         run(["/no/such/program"])
