@@ -13,7 +13,15 @@ from builder import __version__, report
 from builder.console import command
 from builder.pipeline import build as build_bundle
 from builder.pipeline import lock as lock_manifest
-from builder.sign import create_keypair, default_key_path, load_keyring, load_private_key, public_path
+from builder.sign import (
+    create_keypair,
+    create_rpm_key,
+    default_key_path,
+    load_keyring,
+    load_private_key,
+    public_path,
+    rpm_key_path,
+)
 from payload.archive import open_bundle
 from payload.errors import IntegrityError
 from payload.events import stage
@@ -102,6 +110,15 @@ def build(
             show_default="$SEALIFT_KEY or ~/.config/sealift/release.pem",
         ),
     ] = None,
+    rpm_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--rpm-key",
+            metavar="KEY.gpg",
+            help="The secret OpenPGP key, armored, to sign the metadata of the packages with.",
+            show_default="the .gpg beside --key",
+        ),
+    ] = None,
     store: StorePath = None,
     json: JsonLines = False,
     quiet: Quiet = False,
@@ -116,8 +133,15 @@ def build(
       sealift build bundle.toml -o /srv/shop-1.0.bin --key release.pem
     """
     with command(json=json, quiet=quiet) as console:
-        signer = load_private_key(key or default_key_path(os.environ))
-        built = build_bundle(manifest, out=out, key=signer, store=Store(store), sink=console.sink)
+        key_path = key or default_key_path(os.environ)
+        built = build_bundle(
+            manifest,
+            out=out,
+            key=load_private_key(key_path),
+            rpm_key=rpm_key or rpm_key_path(key_path),
+            store=Store(store),
+            sink=console.sink,
+        )
         console.result(*report.built(built))
 
 
@@ -172,17 +196,28 @@ def verify(
 def keygen(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The private key to make, such as release.pem.")],
     comment: Annotated[str, typer.Option(help="A word about the key for people who see its public half.")] = "",
+    rpm: Annotated[
+        bool, typer.Option("--rpm", help="Make only the key that signs the metadata of packages, at PATH.")
+    ] = False,
     json: JsonLines = False,
 ) -> None:
-    """Make an Ed25519 key pair: PATH (readable by you only) and its .pub. Nothing is ever overwritten.
+    """Make a product's keys. Nothing is ever overwritten.
+
+    An Ed25519 key pair: PATH (readable by you only) and its .pub. Beside it a .gpg (readable by you only), the OpenPGP
+    key that signs the metadata of the bundle's packages; its public half travels in each bundle.
 
     \b
     Example:
       sealift keygen ~/.config/sealift/release.pem --comment "Shop releases"
     """
     with command(json=json, quiet=True) as console:
-        public = create_keypair(path, comment or f"{Path.home().name}@{socket.gethostname()}")
-        console.result(*report.made_key(path, public_path(path), public))
+        whose = comment or f"{Path.home().name}@{socket.gethostname()}"
+        if rpm:
+            create_rpm_key(path, whose)
+            console.result(*report.made_rpm_key(path))
+        else:
+            public = create_keypair(path, whose)
+            console.result(*report.made_key(path, public_path(path), rpm_key_path(path), public))
 
 
 def main() -> None:

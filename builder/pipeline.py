@@ -56,13 +56,15 @@ def lock(manifest: Path, *, store: Store, sink: Sink) -> Locked:
     return Locked(path, made)
 
 
-def build(manifest: Path, *, out: Path | None, key: PrivateKey, store: Store, sink: Sink) -> Built:
+def build(manifest: Path, *, out: Path | None, key: PrivateKey, rpm_key: Path, store: Store, sink: Sink) -> Built:
     """Build the bundle of a locked manifest, at `out` or at `dist/NAME-installer-VERSION.bin`.
 
+    `rpm_key` is the file of the secret key that signs the metadata of its packages.
     The file gets its name only after it was read back and found to be what was meant.
 
     Raises:
-        InputError, ResolveError, TrustError, IntegrityError: the message says what; no file was made or changed.
+        UsageError, InputError, ResolveError, TrustError, IntegrityError: the message says what; no file was made or
+            changed.
     """
     loaded = load_manifest(manifest)
     locked = read_lock(loaded)
@@ -73,7 +75,7 @@ def build(manifest: Path, *, out: Path | None, key: PrivateKey, store: Store, si
     target = (out or default_output(loaded)).absolute()
     with _unnamed(target) as file, _scratch(store) as scratch:
         with stage(sink, "stage", "lay out the release"):
-            tree = stage_release(loaded, locked, store, created=created, scratch=scratch)
+            tree = stage_release(loaded, locked, store, created=created, rpm_key=rpm_key, scratch=scratch)
         content = Content(tree, runtime, loaded.manifest, locked, created)
         pack(file, content, key=key, file_name=target.name, sink=sink)
         bundle = check(file, content, key=key.public, sink=sink)

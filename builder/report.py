@@ -45,10 +45,26 @@ def verified(bundle: VerifiedBundle) -> Report:
     return values, f"{product.title} {product.version}: whole, signed by {whose}"
 
 
-def made_key(private: Path, public: Path, key: PublicKey) -> Report:
-    """A key pair that was made."""
-    values: dict[str, object] = {"private": str(private), "public": str(public), "fingerprint": key.fingerprint}
-    return values, f"{private}: keep it secret and backed up\n{public}: give it to those who install\n{key.fingerprint}"
+def made_key(private: Path, public: Path, rpm: Path, key: PublicKey) -> Report:
+    """The keys that were made."""
+    values: dict[str, object] = {
+        "private": str(private),
+        "public": str(public),
+        "rpm-key": str(rpm),
+        "fingerprint": key.fingerprint,
+    }
+    lines = (
+        f"{private}: keep it secret and backed up",
+        f"{public}: give it to those who install",
+        f"{rpm}: keep it secret and backed up; it signs the metadata of packages",
+        key.fingerprint,
+    )
+    return values, "\n".join(lines)
+
+
+def made_rpm_key(path: Path) -> Report:
+    """An RPM key that was made."""
+    return {"rpm-key": str(path)}, f"{path}: keep it secret and backed up; it signs the metadata of packages"
 
 
 def contents(bundle: UnverifiedBundle) -> Report:

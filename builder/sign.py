@@ -1,14 +1,16 @@
-"""The release key: where it is, reading it, making it."""
+"""The release key and its companion, the RPM key: where they are, reading them, making them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from payload.effects import fsync_dir
 from payload.errors import InputError, UsageError
 from payload.trust import Keyring, PrivateKey, PublicKey
+from repos.signing import generate_rpm_key
 
 
 def default_key_path(environment: Mapping[str, str]) -> Path:
@@ -22,6 +24,11 @@ def default_key_path(environment: Mapping[str, str]) -> Path:
 def public_path(private: Path) -> Path:
     """Where the public half of the key at that path is."""
     return private.with_suffix(".pub")
+
+
+def rpm_key_path(private: Path) -> Path:
+    """Where the RPM key that goes with the key at that path is."""
+    return private.with_suffix(".gpg")
 
 
 def load_private_key(path: Path) -> PrivateKey:
@@ -66,30 +73,55 @@ def _public_key(path: Path) -> PublicKey:
 
 
 def create_keypair(path: Path, comment: str) -> PublicKey:
-    """Make a key pair: `path` (PEM, 0600) and its `.pub`. An existing file is never replaced.
+    """Make the keys of a product: `path` (PEM, 0600), its `.pub`, and its `.gpg`, the secret RPM key (0600).
+
+    An existing file is never replaced.
 
     Raises:
         UsageError: one of the files exists already.
         InputError: they cannot be written.
     """
     key = PrivateKey.generate(comment)
-    public = public_path(path)
-    if public == path:
-        raise UsageError("key-name", f"{path} is the name of a public key", remedy="give a name that ends in .pem")
+    public, rpm = public_path(path), rpm_key_path(path)
+    if path in (public, rpm):
+        raise UsageError("key-name", f"{path} is the name of another half", remedy="give a name that ends in .pem")
+    with _new_files(path, public, rpm):
+        secret = generate_rpm_key(_user(comment))
+        _write_new(path, key.to_pem(), 0o600)
+        _write_new(public, key.public.to_text().encode(), 0o644)
+        _write_new(rpm, secret.encode(), 0o600)
+    return key.public
+
+
+def create_rpm_key(path: Path, comment: str) -> None:
+    """Make a secret RPM key at `path` (armored, 0600). An existing file is never replaced.
+
+    Raises:
+        UsageError: the file exists already.
+        InputError: it cannot be written.
+    """
+    with _new_files(path):
+        _write_new(path, generate_rpm_key(_user(comment)).encode(), 0o600)
+
+
+def _user(comment: str) -> str:
+    return f"{comment or 'Sealift'} (package repository)"
+
+
+@contextmanager
+def _new_files(*paths: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for existing in (path, public):
+        paths[0].parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for existing in paths:
             if existing.exists():
                 raise UsageError(
                     "key-exists",
                     f"{existing} exists already; a key is never replaced",
                     remedy="give another path, or keep using this key",
                 )
-        _write_new(path, key.to_pem(), 0o600)
-        _write_new(public, key.public.to_text().encode(), 0o644)
+        yield
     except OSError as error:
-        raise InputError("key-unwritable", f"cannot write {path}: {error.strerror}") from error
-    return key.public
+        raise InputError("key-unwritable", f"cannot write {paths[0]}: {error.strerror}") from error
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

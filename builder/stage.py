@@ -16,6 +16,9 @@ from builder.sources.wheel import requirement_lines
 from payload.model import Image, Lock, LockedImage, LockedRpm, LockedWheel
 from payload.store import Store
 from repos.createrepo import create_repository
+from repos.offline import REPOSITORY_FOLDER, rpm_key_name
+from repos.repomd import REPOMD
+from repos.signing import open_rpm_key, write_public_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,20 @@ class Staged:
 
 
 def stage_release(
-    loaded: LoadedManifest, lock: Lock, store: Store, *, created: int, scratch: Path
+    loaded: LoadedManifest, lock: Lock, store: Store, *, created: int, rpm_key: Path, scratch: Path
 ) -> tuple[Staged, ...]:
     """The release tree, sorted by path. `scratch` is an empty folder on which nothing depends after packing.
 
-    Everything that `lock` names must be in `store`. The metadata of the repository has `created` as its revision.
+    Everything that `lock` names must be in `store`. The metadata of the repository has `created` as its revision and is
+    signed with the secret key in `rpm_key`, which is not read for a product without packages.
+
+    Raises:
+        UsageError, InputError: the RPM key is missing or unusable.
     """
     tree = [
         *_wheels(lock, store),
-        *_repository(lock.rpms, store, created, scratch),
+        *_repository(lock.rpms, store, scratch / REPOSITORY_FOLDER),
+        *_metadata(loaded.manifest.product.name, lock, created, rpm_key, scratch / REPOSITORY_FOLDER),
         *_keys(loaded),
         *_images(loaded, lock, store),
         *_templates(loaded),
@@ -63,17 +71,24 @@ def _environment(component: str, folder: str, wheels: Sequence[LockedWheel], sto
     yield Staged("".join(requirement_lines(wheels)).encode(), f"{folder}/requirements.txt", component)
 
 
-def _repository(rpms: Sequence[LockedRpm], store: Store, created: int, scratch: Path) -> Iterator[Staged]:
-    if not rpms:
-        return
-    packages = scratch / "repository" / "Packages"
+def _repository(rpms: Sequence[LockedRpm], store: Store, folder: Path) -> Iterator[Staged]:
+    packages = folder / "Packages"
     packages.mkdir(parents=True)
     for rpm in rpms:
         _link(store.path(rpm.digest), packages / rpm.filename)
-        yield Staged(store.path(rpm.digest), f"repository/Packages/{rpm.filename}", "repository")
-    create_repository(packages.parent, revision=created)
-    for path in sorted((packages.parent / "repodata").iterdir()):
-        yield Staged(path, f"repository/repodata/{path.name}", "repository")
+        yield Staged(store.path(rpm.digest), f"{REPOSITORY_FOLDER}/Packages/{rpm.filename}", "repository")
+
+
+def _metadata(product: str, lock: Lock, created: int, rpm_key: Path, folder: Path) -> Iterator[Staged]:
+    """The metadata of the packages that are in `folder`, its signature, and the key to hold it against."""
+    if not lock.rpms:
+        return
+    with open_rpm_key(rpm_key) as key:
+        create_repository(folder, revision=created)
+        key.sign(folder / REPOMD)
+        write_public_key(key, folder / rpm_key_name(product))
+    for path in (folder / rpm_key_name(product), *sorted((folder / "repodata").iterdir())):
+        yield Staged(path, f"{REPOSITORY_FOLDER}/{path.relative_to(folder)}", "repository")
 
 
 def _link(source: Path, target: Path) -> None:

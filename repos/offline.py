@@ -16,6 +16,11 @@ REPOSITORY_FOLDER = "repository"
 """The bundle's own repository, in the bundle and in a release folder."""
 
 
+def rpm_key_name(product: str) -> str:
+    """The file in the bundle's repository with the public key that its metadata is signed by."""
+    return f"RPM-GPG-KEY-{product}"
+
+
 @dataclass(frozen=True, slots=True)
 class PrivateRepository:
     """One repository. Packages are always checked against `gpgkeys` (URLs); `repo_gpgcheck`: the metadata too."""

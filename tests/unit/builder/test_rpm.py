@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from builder import pipeline
+from builder.sign import create_rpm_key
 from payload import effects
 from payload.archive import open_bundle
 from payload.errors import InputError, ResolveError, TrustError
 from payload.events import NullSink
 from payload.trust import Keyring, PrivateKey
 from repos.createrepo import create_repository
+from repos.signatures import verify_metadata
 from tests.unit.builder.product import Site, sha256
 from tests.unit.repos.packages import Spec, build_rpm
 
@@ -76,7 +78,10 @@ def lock(site: Site) -> pipeline.Locked:
 
 
 def build(site: Site, out: Path) -> pipeline.Built:
-    return pipeline.build(site.manifest, out=out, key=KEY, store=site.store, sink=NullSink())
+    key = site.folder.parent / "release.gpg"
+    if not key.exists():
+        create_rpm_key(key, "Demo")
+    return pipeline.build(site.manifest, out=out, key=KEY, rpm_key=key, store=site.store, sink=NullSink())
 
 
 def test_the_closure_without_the_baseline_goes_into_the_bundle(
@@ -94,15 +99,22 @@ def test_the_closure_without_the_baseline_goes_into_the_bundle(
         "keys/base-0.asc",
         "repository/Packages/library-1.2-1.noarch.rpm",
         "repository/Packages/tool-2.0-1.noarch.rpm",
+        "repository/RPM-GPG-KEY-demo",
     }
     bundle = open_bundle(built.path).verify(Keyring((KEY.public,)))
-    repomd = bundle.read("repository/repodata/repomd.xml").decode()
-    assert f"<revision>{built.index.created}</revision>" in repomd
+    repomd = bundle.read("repository/repodata/repomd.xml")
+    assert f"<revision>{built.index.created}</revision>" in repomd.decode()
+    (tmp_path / "rpm-key.asc").write_bytes(bundle.read("repository/RPM-GPG-KEY-demo"))
+    signature = bundle.read("repository/repodata/repomd.xml.asc")
+    verify_metadata(repomd, signature, [tmp_path / "rpm-key.asc"], where="the bundle")
 
-    # warm: neither the upstream nor a program is needed
+    # warm: neither the upstream nor a program other than the one that signs is needed
+    (tmp_path / "bin").mkdir()
+    for name in ("gpg", "gpgconf", "gpg-agent"):
+        (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
     for path in (vendor.folder / "upstream").glob("*.rpm"):
         path.unlink()
-    monkeypatch.setattr("payload.effects._PATH", "/nonexistent")
+    monkeypatch.setattr("payload.effects._PATH", str(tmp_path / "bin"))
     again = build(vendor, tmp_path / "again" / "demo.bin")
     assert again.path.read_bytes() == built.path.read_bytes()
 

@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from builder.sign import create_keypair, default_key_path, load_keyring, load_private_key, public_path
+from builder.sign import (
+    create_keypair,
+    create_rpm_key,
+    default_key_path,
+    load_keyring,
+    load_private_key,
+    public_path,
+    rpm_key_path,
+)
 from payload.errors import InputError, UsageError
+from repos.signing import open_rpm_key
 
 
 def test_a_key_pair(tmp_path: Path) -> None:
@@ -18,9 +27,20 @@ def test_a_key_pair(tmp_path: Path) -> None:
     assert loaded == public
     assert load_private_key(path).public.fingerprint == public.fingerprint
     assert "Shop releases" in public_path(path).read_text()
+    assert stat.S_IMODE(rpm_key_path(path).stat().st_mode) == 0o600
+    with open_rpm_key(rpm_key_path(path)) as key:
+        assert "PUBLIC KEY" in key.public
 
 
-@pytest.mark.parametrize("existing", ["release.pem", "release.pub"])
+def test_an_rpm_key_alone(tmp_path: Path) -> None:
+    create_rpm_key(tmp_path / "shop.gpg", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.gpg"]
+    with pytest.raises(UsageError) as caught:
+        create_rpm_key(tmp_path / "shop.gpg", "")
+    assert caught.value.code == "key-exists"
+
+
+@pytest.mark.parametrize("existing", ["release.pem", "release.pub", "release.gpg"])
 def test_nothing_is_overwritten(tmp_path: Path, existing: str) -> None:
     (tmp_path / existing).write_text("precious")
     with pytest.raises(UsageError) as caught:
@@ -31,7 +51,7 @@ def test_nothing_is_overwritten(tmp_path: Path, existing: str) -> None:
 
 
 def test_a_private_key_is_not_named_like_a_public_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="name of a public key"):
+    with pytest.raises(UsageError, match="name of another half"):
         create_keypair(tmp_path / "release.pub", "")
     assert list(tmp_path.iterdir()) == []
 
