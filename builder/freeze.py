@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import gzip
 import importlib.metadata
+import io
 import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from builder.libc import libc_floor
 from builder.memo import Made, recall, remember
 from payload.digest import digest_file
 from payload.effects import run
@@ -25,6 +29,8 @@ _PACKAGES = ("installer", "payload", "repos", "templates")
 _NAME = "sealift-runtime"
 _EPOCH = 315532800
 """1980-01-01: the runtime's own bytes depend on its inputs only, not on the product or the day."""
+
+_BLOCK = 4096
 
 _BUILDER_ONLY = ("createrepo_c", "solv", "PyInstaller", "pip", "setuptools", "tree_sitter", "tree_sitter_toml", "numpy")
 _NEVER_USED = (
@@ -85,11 +91,33 @@ def pack_runtime(folder: Path, target: Path) -> None:
                 archive.addfile(member)
 
 
-def unpacked_size(runtime: Path) -> int:
-    """How many bytes the packed runtime takes on disk."""
-    block = 4096
+@dataclass(frozen=True, slots=True)
+class RuntimeNeeds:
+    """What a runtime needs of a host: bytes on disk, and the oldest glibc that it starts on."""
+
+    space: int
+    libc: str
+
+
+def measure(runtime: Path) -> RuntimeNeeds:
+    """What the packed runtime needs.
+
+    Raises:
+        ResolveError: one of its programs is malformed.
+    """
+    space = 0
+
+    def files(archive: tarfile.TarFile) -> Iterator[tuple[str, BinaryIO]]:
+        nonlocal space
+        for member in archive:
+            content = archive.extractfile(member) if member.isreg() else None
+            space += -(-member.size // _BLOCK) * _BLOCK if content else _BLOCK
+            if content:
+                yield member.name, io.BytesIO(content.read())
+
     with tarfile.open(runtime, "r:gz") as archive:
-        return sum(-(-member.size // block) * block if member.isreg() else block for member in archive)
+        libc = libc_floor(files(archive))
+    return RuntimeNeeds(space, libc)
 
 
 def runtime_inputs() -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.freeze import unpacked_size
+from builder.freeze import RuntimeNeeds, measure
+from builder.libc import minor
 from builder.stage import Staged
 from payload.archive import VerifiedBundle, open_bundle
 from payload.digest import hex_of
@@ -37,10 +38,10 @@ def pack(path: Path, content: Content, *, key: PrivateKey, file_name: str, sink:
         OSError: the disk is full, …
     """
     runtime, tree = content.runtime, content.tree
-    unpacked = unpacked_size(runtime)
+    needs = measure(runtime)
 
     def stub(section: Section) -> bytes:
-        return _stub(content.manifest, section, file_name, unpacked)
+        return _stub(content.manifest, section, file_name, needs)
 
     total = runtime.stat().st_size + sum(_size(staged) for staged in tree)
     with (
@@ -52,7 +53,12 @@ def pack(path: Path, content: Content, *, key: PrivateKey, file_name: str, sink:
             writer.add(staged.source, path=staged.path, component=staged.component, mode=staged.mode)
             sink.emit(Advanced("pack", _size(staged)))
         writer.finish(
-            manifest=content.manifest, lock=content.lock, created=content.created, keys=(key.public,), sign=key.sign
+            manifest=content.manifest,
+            lock=content.lock,
+            created=content.created,
+            libc=needs.libc,
+            keys=(key.public,),
+            sign=key.sign,
         )
 
 
@@ -92,7 +98,7 @@ def _size(staged: Staged) -> int:
     return len(staged.source) if isinstance(staged.source, bytes) else staged.source.stat().st_size
 
 
-def _stub(manifest: Manifest, runtime: Section, file_name: str, unpacked: int) -> bytes:
+def _stub(manifest: Manifest, runtime: Section, file_name: str, needs: RuntimeNeeds) -> bytes:
     product = manifest.product
     context = StubContext(
         product=product.name,
@@ -103,6 +109,7 @@ def _stub(manifest: Manifest, runtime: Section, file_name: str, unpacked: int) -
         runtime_offset=runtime.offset,
         runtime_size=runtime.size,
         runtime_sha256=hex_of(runtime.digest),
-        unpacked_kb=-(-unpacked // 1024),
+        unpacked_kb=-(-needs.space // 1024),
+        libc_minor=minor(needs.libc),
     )
     return render_stub(context, STUB_SIZE)

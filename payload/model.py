@@ -16,6 +16,8 @@ from payload.digest import Digest
 from payload.version import Version, VersionRange
 
 FORMAT_VERSION = 1
+OLDEST_GLIBC = "2.2"
+"""The first glibc of x86_64: what needs it needs nothing in particular."""
 
 
 def _kebab(name: str) -> str:
@@ -66,6 +68,8 @@ FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[^\s]+$")]
 UpstreamUrl = Annotated[str, StringConstraints(pattern=r"^((https?|file)://|\.\.?/)[^\s]+$")]
 """A URL, or the path (starting with ./ or ../) of a folder that has repodata/."""
+LibcVersion = Annotated[str, StringConstraints(pattern=r"^2\.[0-9]{1,3}$")]
+"""A glibc, such as `2.17`."""
 AnswerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
@@ -354,5 +358,7 @@ class Index(Document):
     lock: Lock
     stub: Section
     runtime: Section
+    libc: LibcVersion = OLDEST_GLIBC
+    """The oldest glibc on which the runtime starts, measured over all its programs."""
     blobs: tuple[Blob, ...]
     entries: tuple[Entry, ...]

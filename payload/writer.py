@@ -15,7 +15,7 @@ from payload.effects import fsync_dir
 from payload.errors import UsageError
 from payload.format import STUB_SIZE, TRAILER_SIZE, Trailer, aligned
 from payload.index import encode_index, encode_signatures
-from payload.model import Blob, Entry, Index, Lock, Manifest, Section
+from payload.model import OLDEST_GLIBC, Blob, Entry, Index, Lock, Manifest, Section
 from payload.trust import PublicKey, Signature
 
 _COMPRESSED = (".rpm", ".whl", ".qcow2", ".zst", ".gz", ".xz", ".bz2", ".zip")
@@ -75,6 +75,7 @@ class BundleWriter:
         manifest: Manifest,
         lock: Lock,
         created: int,
+        libc: str = OLDEST_GLIBC,
         keys: tuple[PublicKey, ...],
         sign: Callable[[bytes], Signature],
     ) -> Index:
@@ -86,6 +87,7 @@ class BundleWriter:
             lock=lock,
             stub=self._stub_section,
             runtime=self._runtime_section,
+            libc=libc,
             blobs=tuple(self._blobs.values()),
             entries=tuple(self._entries),
         )

@@ -18,6 +18,8 @@ class StubContext:
     runtime_size: int
     runtime_sha256: str
     unpacked_kb: int
+    libc_minor: int
+    """The runtime needs glibc 2.x with at least this x."""
     stub_sha256: str = "0" * 64
     """Set by `templates.render_stub.render_stub`."""
 

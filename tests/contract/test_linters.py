@@ -39,7 +39,9 @@ def test_shellcheck_of_every_script() -> None:
 
 def test_shellcheck_of_the_stub(tmp_path: Path) -> None:
     stub = tmp_path / "stub.sh"
-    stub.write_text(render("stub/header.sh.j2", StubContext("p", "T", "1", "p.bin", "x86_64", 32768, 1, "0" * 64, 1)))
+    stub.write_text(
+        render("stub/header.sh.j2", StubContext("p", "T", "1", "p.bin", "x86_64", 32768, 1, "0" * 64, 1, 17))
+    )
     passes(BIN / "shellcheck", "-s", "sh", "-S", "style", stub)
 
 

@@ -32,7 +32,9 @@ SHELLS = {
 }
 
 
-def write_bundle(folder: Path, *, script: Path | None = None, arch: str = "x86_64", unpacked_kb: int = 100) -> Path:
+def write_bundle(
+    folder: Path, *, script: Path | None = None, arch: str = "x86_64", unpacked_kb: int = 100, libc_minor: int = 2
+) -> Path:
     """A bundle with the real stub around a runtime that shows its arguments."""
     packed = runtime(folder) if script is None else packed_runtime(folder, script)
     digest = hashlib.sha256(packed.read_bytes()).hexdigest()
@@ -40,7 +42,7 @@ def write_bundle(folder: Path, *, script: Path | None = None, arch: str = "x86_6
     key = PrivateKey.generate()
 
     def stub(offset: int, size: int) -> bytes:
-        context = StubContext("app", "App", "1.0.0", path.name, arch, offset, size, digest, unpacked_kb)
+        context = StubContext("app", "App", "1.0.0", path.name, arch, offset, size, digest, unpacked_kb, libc_minor)
         return render_stub(context, STUB_SIZE)
 
     with BundleWriter(path, stub=lambda section: stub(section.offset, section.size), runtime=packed) as writer:
@@ -139,6 +141,26 @@ def test_another_architecture_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 20
     assert "s390x" in done.stderr
     assert "What to do" in done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("answer", "needed", "why"),
+    [
+        ("echo glibc 2.17", 17, None),
+        ("echo glibc 2.12.2", 12, None),
+        ("echo glibc 2.17", 28, "needs glibc 2.28 or newer, this host has glibc 2.17 [libc-too-old]"),
+        ("exit 1", 17, None),  # no getconf: the library itself is asked
+        ("exit 1", 99, "needs glibc 2.99 or newer, this host has glibc 2."),
+    ],
+)
+def test_an_older_c_library_is_refused(shell: str, answer: str, needed: int, why: str | None, tmp_path: Path) -> None:
+    (tmp_path / "getconf").write_text(f"#!/bin/sh\n{answer}\n")
+    (tmp_path / "getconf").chmod(0o755)
+    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = call([*SHELLS[shell], write_bundle(tmp_path, libc_minor=needed)], env=env)
+    assert done.returncode == (20 if why else 0), done.stderr
+    assert (why or "") in done.stderr
 
 
 def test_no_room_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 import tarfile
 from pathlib import Path
 
-from builder.freeze import freeze, pack_runtime, runtime_inputs, unpacked_size
+from builder.freeze import RuntimeNeeds, freeze, measure, pack_runtime, runtime_inputs
 from payload.events import NullSink
 from tests.unit.builder.product import Site, sha256, stand_in_runtime
 
@@ -36,7 +36,8 @@ def test_what_is_in_the_archive(tmp_path: Path) -> None:
     assert {name: oct(members[name].mode) for name in ("a", "b", "lib")} == {"a": "0o755", "b": "0o644", "lib": "0o755"}
     assert members["link"].linkname == "lib/y"
     assert {(member.uid, member.gid, member.uname) for member in members.values()} == {(0, 0, "")}
-    assert unpacked_size(tmp_path / "r.tar.gz") == 17 * 4096  # what each member takes, in whole blocks
+    # what each member takes, in whole blocks; no program, no wish
+    assert measure(tmp_path / "r.tar.gz") == RuntimeNeeds(17 * 4096, "2.2")
 
 
 def test_a_runtime_of_the_same_inputs_is_taken_from_the_store(site: Site, tmp_path: Path) -> None:
