@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +22,13 @@ class _Facts:
     other: list[tuple[str, list[int]]] = field(default_factory=list)
 
 
-def explain(problem: Any, pool: Any) -> str:
-    """The chains of packages that end at what `problem` is about, one a line."""
+def explain(problem: Any, pool: Any, jobs: Mapping[int, tuple[str, list[int]]]) -> str:
+    """The chains of packages that end at what `problem` is about, one a line.
+
+    `jobs` says of each job, by its `what`, which text asked for it and which solvables would do.
+    """
     infos = [info for rule in problem.findallproblemrules(1) for info in rule.allinfos()]
-    facts = _gather(infos, pool)
+    facts = _gather(infos, pool, jobs)
     lines: list[str] = []
     for wanted, candidates in facts.wanted:
         lines += _chains(wanted, candidates, facts, pool)
@@ -33,11 +36,13 @@ def explain(problem: Any, pool: Any) -> str:
     return "\n".join(dict.fromkeys(lines)) or str(problem)
 
 
-def _gather(infos: Iterable[Any], pool: Any) -> _Facts:
+def _gather(infos: Iterable[Any], pool: Any, jobs: Mapping[int, tuple[str, list[int]]]) -> _Facts:
     facts = _Facts()
     for info in infos:
         if info.type == solv.Solver.SOLVER_RULE_JOB:
-            facts.wanted.append((str(info.dep), _providers(info.dep, pool)))
+            # Only the number is looked at: for a job that lists its solvables it names no dependency.
+            if info.dep_id in jobs:
+                facts.wanted.append(jobs[info.dep_id])
         elif info.type == solv.Solver.SOLVER_RULE_PKG_REQUIRES:
             row = (str(info.dep), _providers(info.dep, pool))
             facts.requires.setdefault(info.solvable.id, []).append(row)

@@ -16,15 +16,17 @@ from repos.nevra import Nevra, Requirement
 from repos.pool import Pool
 from repos.repomd import safe_location
 
-_URPM_REORDER = 23  # libsolv's SOLVER_FLAG_URPM_REORDER, which its Python module does not name
+_KEEP_EXPLICIT_OBSOLETES = 11  # libsolv's SOLVER_FLAG_KEEP_EXPLICIT_OBSOLETES, which its Python module does not name
 _FLAGS = (
-    # What dnf sets, so that both choose the same among several answers.
+    # What dnf sets (it writes its question down as a libsolv test case), so that both choose the same among several
+    # answers.
+    solv.Solver.SOLVER_FLAG_ALLOW_DOWNGRADE,
     solv.Solver.SOLVER_FLAG_ALLOW_VENDORCHANGE,
     solv.Solver.SOLVER_FLAG_KEEP_ORPHANS,
     solv.Solver.SOLVER_FLAG_BEST_OBEY_POLICY,
     solv.Solver.SOLVER_FLAG_YUM_OBSOLETES,
     solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED,
-    _URPM_REORDER,
+    _KEEP_EXPLICIT_OBSOLETES,
 )
 
 
@@ -65,14 +67,15 @@ def resolve_closure(
     solver = pool.native.Solver()
     for flag in _FLAGS:
         solver.set_flag(flag, True)
-    if problems := solver.solve(jobs):
+    if problems := solver.solve([job.native for job in jobs]):
+        asked_by = {job.native.what: (job.text, job.candidates) for job in jobs}
         raise ResolveError(
             "unresolvable",
             "The packages that the manifest wants cannot be installed with all that they need",
-            details="\n".join(explain(problem, pool.native) for problem in problems),
+            details="\n".join(explain(problem, pool.native, asked_by) for problem in problems),
             remedy="Add an upstream that has what is missing, or change what is wanted.",
         )
-    asked = {solvable.id for job in jobs for solvable in job.solvables()}
+    asked = {candidate for job in jobs for candidate in job.candidates}
     packages = (_resolved(solvable, solvable.id in asked) for solvable in solver.transaction().newsolvables())
     return Closure(tuple(sorted(packages, key=lambda package: package.nevra.key)), pool.unknown)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import solv  # type: ignore[import-untyped]
@@ -13,7 +14,26 @@ from repos.nevra import Nevra, Requirement
 from repos.repomd import bad_metadata
 
 _RELATIONS = {"<": solv.REL_LT, "=": solv.REL_EQ, ">": solv.REL_GT}
-_COPIED = (solv.SOLVABLE_PROVIDES, solv.SOLVABLE_REQUIRES, solv.SOLVABLE_CONFLICTS, solv.SOLVABLE_OBSOLETES)
+_COPIED = (
+    solv.SOLVABLE_PROVIDES,
+    solv.SOLVABLE_REQUIRES,
+    solv.SOLVABLE_CONFLICTS,
+    solv.SOLVABLE_OBSOLETES,
+    # Among several providers, one that an installed package recommends is preferred.
+    solv.SOLVABLE_RECOMMENDS,
+    solv.SOLVABLE_SUGGESTS,
+    solv.SOLVABLE_SUPPLEMENTS,
+    solv.SOLVABLE_ENHANCES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedJob:
+    """libsolv's `native` job for the requirement `text`: one of the solvables `candidates` is to be there."""
+
+    text: str
+    candidates: list[int]
+    native: Any
 
 
 class Pool:
@@ -29,7 +49,11 @@ class Pool:
     ) -> None:
         self.native = solv.Pool()
         self.native.setdisttype(solv.Pool.DISTTYPE_RPM)
+        # dnf's: packages of one name and two architectures get along, if neither is "noarch".
+        self.native.set_flag(solv.Pool.POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS, 1)
         self.native.setarch(arch)
+        # The host comes first, as with dnf: among equals libsolv prefers by number.
+        host = self._reserve(baseline)
         repos = [(metadata, self._load(metadata)) for metadata in upstreams]
         self._intern(wanted)
         files = self._file_provides()
@@ -38,7 +62,7 @@ class Pool:
                 self._extend(metadata, repo)
             files = self._file_provides()
         self.native.createwhatprovides()
-        self.unknown = self._install(baseline, files)
+        self.unknown = self._fill(host, files)
         self.native.addfileprovides()
         self.native.createwhatprovides()
 
@@ -50,8 +74,8 @@ class Pool:
         relation = sum(_RELATIONS[sign] for sign in requirement.operator)
         return name.Rel(relation, self.native.Dep(str(requirement.evr)))
 
-    def install_jobs(self, wanted: Sequence[Requirement]) -> list[Any]:
-        """A job for each requirement. A package of that name comes before others that provide it, as with dnf.
+    def install_jobs(self, wanted: Sequence[Requirement]) -> list[WantedJob]:
+        """A job for each requirement, choosing among what dnf would choose among.
 
         Raises:
             ResolveError: nothing provides some of them.
@@ -66,10 +90,23 @@ class Pool:
             )
         return [self._install_job(requirement, dep) for requirement, dep in deps]
 
-    def _install_job(self, requirement: Requirement, dep: Any) -> Any:
-        named = any(solvable.name == requirement.name for solvable in self.native.whatprovides(dep))
-        select = solv.Job.SOLVER_SOLVABLE_NAME if named else solv.Job.SOLVER_SOLVABLE_PROVIDES
-        return self.native.Job(solv.Job.SOLVER_INSTALL | select, dep.id)
+    def _install_job(self, requirement: Requirement, dep: Any) -> WantedJob:
+        candidates = self._candidates(requirement, dep)
+        flags = solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE_ONE_OF
+        flags |= solv.Job.SOLVER_SETEVR | solv.Job.SOLVER_SETARCH
+        return WantedJob(str(requirement), candidates, self.native.Job(flags, self.native.towhatprovides(candidates)))
+
+    def _candidates(self, requirement: Requirement, dep: Any) -> list[int]:
+        """What dnf takes for such a word: packages of that name, else what provides it; a bare name also stands for the
+        packages that obsolete it."""
+        providers = list(self.native.whatprovides(dep))
+        named = [solvable for solvable in providers if solvable.name == requirement.name]
+        chosen = {solvable.id for solvable in named or providers}
+        if named and requirement.evr is None:
+            for package in named:
+                others = self.native.whatmatchessolvable(solv.SOLVABLE_OBSOLETES, package)
+                chosen |= {other.id for other in others if other.installable()}
+        return sorted(chosen)
 
     def _load(self, metadata: Metadata) -> Any:
         repo = self.native.add_repo(metadata.upstream.id)
@@ -97,15 +134,20 @@ class Pool:
         """All files that some package requires; which packages have them is known to libsolv from now on."""
         return tuple(self.native.id2str(number) for number in self.native.addfileprovides_queue())
 
-    def _install(self, baseline: Iterable[Nevra], files: Sequence[str]) -> tuple[Nevra, ...]:
-        """Make the host that has the baseline. What packages there provide is copied from the upstreams."""
-        # Every look-up comes before the first change: libsolv's index of providers does not survive new packages.
-        originals = [(nevra, self._find(nevra)) for nevra in baseline]
-        owned = self._files_by_owner(files)
-        system = self.native.add_repo("@System")
-        for nevra, original in originals:
-            installed = system.add_solvable()
+    def _reserve(self, baseline: Iterable[Nevra]) -> list[tuple[Nevra, Any]]:
+        """The host's packages by name only: they provide nothing yet, so that no look-up finds them."""
+        self._host = self.native.add_repo("@System")
+        packages = [(nevra, self._host.add_solvable()) for nevra in baseline]
+        for nevra, installed in packages:
             installed.name, installed.evr, installed.arch = nevra.name, str(nevra.evr), nevra.arch
+        return packages
+
+    def _fill(self, host: Sequence[tuple[Nevra, Any]], files: Sequence[str]) -> tuple[Nevra, ...]:
+        """Make the host that has the baseline. What packages there provide is copied from the upstreams."""
+        # Every look-up comes before the first change: libsolv's index of providers does not survive it.
+        originals = [(nevra, installed, self._find(nevra)) for nevra, installed in host]
+        owned = self._files_by_owner(files)
+        for nevra, installed, original in originals:
             if original is None:
                 installed.add_provides(self.dep(Requirement(nevra.name, "=", nevra.evr)))
                 continue
@@ -114,8 +156,8 @@ class Pool:
                     installed.add_deparray(key, dep)
             for path in owned.get(original.id, ()):
                 installed.add_provides(self.native.Dep(path))
-        self.native.installed = system
-        return tuple(nevra for nevra, original in originals if original is None)
+        self.native.installed = self._host
+        return tuple(nevra for nevra, _, original in originals if original is None)
 
     def _files_by_owner(self, files: Sequence[str]) -> dict[int, list[str]]:
         owned: dict[int, list[str]] = {}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from payload import effects
 from payload.errors import InputError, ResolveError
 from payload.events import NullSink
 from payload.model import Upstream
@@ -17,7 +15,7 @@ from repos.closure import Closure, resolve_closure
 from repos.metadata import Metadata, load_metadata
 from repos.nevra import Nevra
 from repos.sync import Fetcher
-from tests.unit.repos.packages import Spec, build_rpm, fake_digest, write_repository
+from tests.unit.repos.packages import Spec, fake_digest, write_repository
 
 SHELL = Spec("shell", "5", files=("/usr/bin/sh", "/usr/share/shell/rc"), arch="x86_64")
 
@@ -153,81 +151,3 @@ def test_a_conflict_is_named(tmp_path: Path) -> None:
 def test_a_malformed_requirement(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         resolve_closure(["tool =="], [load(tmp_path, [SHELL])])
-
-
-# --- beside dnf -------------------------------------------------------------------------------------------------------
-
-
-def generated(seed: int) -> tuple[list[Spec], list[str], list[Spec]]:
-    """A repository of 60 packages with versions, capabilities and files; three wanted; some already there."""
-    dice = random.Random(seed)
-    specs: list[Spec] = []
-    for number in range(60):
-        lower = [f"p{dice.randrange(number)}" for _ in range(dice.randrange(3))] if number else []
-        if number and dice.random() < 0.3:
-            lower.append(f"cap{dice.randrange(6)}" + (" >= 1" if dice.random() < 0.5 else ""))
-        if number and dice.random() < 0.2:
-            lower.append(f"/usr/share/p{dice.randrange(number)}/file")
-        conflicts = (f"p{dice.randrange(60)} < 1",) if dice.random() < 0.2 else ()
-        provides = (f"cap{number % 6} = {dice.randrange(1, 3)}",) if number < 12 else ()
-        for version in ("1", "2")[: dice.randrange(1, 3)]:
-            specs.append(
-                Spec(
-                    f"p{number}",
-                    version,
-                    requires=tuple(lower),
-                    provides=provides,
-                    conflicts=conflicts,
-                    recommends=(f"p{dice.randrange(60)}",) if dice.random() < 0.2 else (),
-                    files=(f"/usr/share/p{number}/file",),
-                )
-            )
-    wanted = [f"p{number}" for number in sorted(dice.sample(range(30, 60), 3))]
-    roots = [spec for spec in specs if not spec.requires and not spec.conflicts]
-    return specs, wanted, dice.sample(roots, min(3, len(roots)))
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_set_is_dnfs(tmp_path: Path, seed: int) -> None:
-    specs, wanted, present = generated(seed)
-    present = list({spec.name: spec for spec in present}.values())
-    metadata = load(tmp_path, specs)
-    root = tmp_path / "root"
-    for spec in present:
-        package = build_rpm(spec, tmp_path / "built")
-        effects.run(["rpm", "--root", root, "--dbpath", "/var/lib/rpm", "--justdb", "--nodeps", "-i", package])
-    closure = resolve_closure(wanted, [metadata], baseline=nevras(*present))
-    assert {package.nevra for package in closure.packages} == dnf_answer(root, tmp_path / "base", wanted)
-
-
-def dnf_answer(root: Path, repository: Path, wanted: Sequence[str]) -> set[Nevra]:
-    """What dnf would install."""
-    settings = ["reposdir=/nowhere", "install_weak_deps=0", "best=0", f"cachedir={root}/cache", "keepcache=0"]
-    argv: list[str | Path] = [
-        "dnf",
-        "--installroot",
-        root,
-        "--releasever=1",
-        "--forcearch=x86_64",
-        "--noplugins",
-        "--assumeno",
-    ]
-    argv += [word for setting in settings for word in ("--setopt", setting)]
-    argv += ["--repofrompath", f"base,file://{repository}", "--disablerepo=*", "--enablerepo=base", "--nogpgcheck"]
-    (root / "etc").mkdir(parents=True, exist_ok=True)
-    answer = effects.run([*argv, "install", *wanted], check=False, env={"HOME": str(_rpm_home(root))})
-    assert "Operation aborted" in answer.errors, answer.output + answer.errors
-    rows = [line.split() for line in answer.output.splitlines()]
-    return {_nevra(*row[:3]) for row in rows if len(row) >= 5 and row[3] == "base"}
-
-
-def _nevra(name: str, arch: str, version: str) -> Nevra:
-    return Nevra.parse(f"{name}-{version}.{arch}")
-
-
-def _rpm_home(root: Path) -> Path:
-    """A home whose rpm keeps its database where rpm's own default is; Debian's would be in the home itself."""
-    home = root / "home"
-    home.mkdir(parents=True, exist_ok=True)
-    (home / ".rpmmacros").write_text("%_dbpath /var/lib/rpm\n")
-    return home
