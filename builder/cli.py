@@ -22,8 +22,7 @@ from builder.sign import (
     public_path,
     rpm_key_path,
 )
-from payload.archive import open_bundle
-from payload.errors import IntegrityError
+from payload.archive import damaged, open_bundle
 from payload.events import stage
 from payload.store import Store
 
@@ -178,17 +177,9 @@ def verify(
     with command(json=json, quiet=quiet) as console:
         keyring = load_keyring(key or [public_path(default_key_path(os.environ))])
         verified = open_bundle(bundle).verify(keyring)
-        with stage(console.sink, "check", f"read {bundle.name}", total=bundle.stat().st_size):
-            damages = verified.check(console.sink, stage="check")
-            if damages:
-                raise IntegrityError(
-                    "bundle-damaged",
-                    f"{bundle.name} is damaged",
-                    details="\n".join(
-                        f"{item.component}: {item.path} (byte {item.offset}): {item.why}" for item in damages
-                    ),
-                    remedy="copy or download it again",
-                )
+        with stage(console.sink, "check", f"read {bundle.name}", total=verified.size):
+            if damages := verified.check(console.sink, stage="check"):
+                raise damaged(bundle.name, damages)
         console.result(*report.verified(verified))
 
 

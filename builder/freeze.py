@@ -23,10 +23,12 @@ from payload.effects import run
 from payload.errors import CommandError, ResolveError
 from payload.events import Sink, stage
 from payload.store import Store
+from payload.texts import PROGRAM
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("installer", "payload", "repos", "templates")
 _NAME = "sealift-runtime"
+_HELP = "help.txt"
 _EPOCH = 315532800
 """1980-01-01: the runtime's own bytes depend on its inputs only, not on the product or the day."""
 
@@ -63,7 +65,7 @@ def freeze(store: Store, sink: Sink) -> Path:
             tempfile.TemporaryDirectory(prefix="sealift-freeze-") as scratch,
         ):
             folder = _pyinstaller(Path(scratch))
-            _try(folder)
+            (folder / _HELP).write_text(_try(folder), encoding="utf-8")
             packed = Path(scratch, "runtime.tar.gz")
             pack_runtime(folder, packed)
             made = Made(filename=packed.name, digest=store.add_file(packed))
@@ -120,12 +122,21 @@ def measure(runtime: Path) -> RuntimeNeeds:
     return RuntimeNeeds(space, libc)
 
 
+def runtime_help(runtime: Path) -> str:
+    """What the packed runtime prints for `--help`; `payload.texts.PROGRAM` stands for the bundle's name."""
+    with tarfile.open(runtime, "r|gz") as archive:
+        for member in archive:
+            if member.name == _HELP and (content := archive.extractfile(member)) is not None:
+                return content.read().decode()
+    raise ResolveError("runtime-broken", "the frozen runtime has no help", remedy="remove it from the store")
+
+
 def runtime_inputs() -> bytes:
     """All that the runtime is made from: our sources, the libraries, the interpreter, and how it is called."""
     libraries = sorted(f"{found.name}=={found.version}" for found in importlib.metadata.distributions())
     sources = (f"{path.relative_to(_ROOT)} {digest_file(path)}" for path in _sources())
     arguments = [str(word) for word in _arguments(Path("scratch"))]
-    return "\n".join(["runtime 1", sys.version, *libraries, *sources, *arguments, _HOOK]).encode()
+    return "\n".join(["runtime 2", sys.version, *libraries, *sources, *arguments, _HOOK]).encode()
 
 
 def _sources() -> Iterator[Path]:
@@ -168,10 +179,11 @@ def _pyinstaller(scratch: Path) -> Path:
     return scratch / "dist" / _NAME
 
 
-def _try(folder: Path) -> None:
-    """A runtime that does not start must not get into a bundle."""
+def _try(folder: Path) -> str:
+    """A runtime that does not start must not get into a bundle. Returns its help, which the stub prints without it."""
     try:
-        run([folder / _NAME, "--help"], env={"SEALIFT_BUNDLE": "/try.bin"}, timeout=60)
+        shown = run([folder / _NAME, "--help"], env={"SEALIFT_BUNDLE": f"/{PROGRAM}"}, timeout=60)
         run([folder / _NAME, "--product", "try", "--help"], timeout=60)
     except CommandError as error:
         raise ResolveError("runtime-broken", "the frozen runtime does not start", details=error.details) from error
+    return shown.output

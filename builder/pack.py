@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.freeze import RuntimeNeeds, measure
+from builder.freeze import RuntimeNeeds, measure, runtime_help
 from builder.libc import minor
 from builder.stage import Staged
 from payload.archive import VerifiedBundle, open_bundle
@@ -59,6 +59,7 @@ def pack(path: Path, content: Content, *, key: PrivateKey, file_name: str, sink:
             libc=needs.libc,
             keys=(key.public,),
             sign=key.sign,
+            help=runtime_help(runtime),
         )
 
 
@@ -72,8 +73,11 @@ def check(path: Path, content: Content, *, key: PublicKey, sink: Sink) -> Verifi
         bundle = open_bundle(path).verify(Keyring((key,)))
         damages = bundle.check(sink, stage="check")
         if damages:
-            lines = "\n".join(f"{damage.component}: {damage.path}: {damage.why}" for damage in damages)
-            raise IntegrityError("bundle-damaged", "the bundle came out damaged; its disk is not sound", details=lines)
+            raise IntegrityError(
+                "bundle-damaged",
+                "the bundle came out damaged; its disk is not sound",
+                details="\n".join(map(str, damages)),
+            )
         _compare(bundle, content)
     return bundle
 

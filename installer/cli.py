@@ -56,6 +56,9 @@ def bundle_app(program: str) -> typer.Typer:
 
     @app.command(help=f"Install, upgrade or inspect what is in this file.\n{_EXAMPLES.format(program=program)}")
     def bundle(  # noqa: PLR0917 - typer reads the options from the parameters
+        files: Annotated[
+            list[str] | None, typer.Argument(metavar="[FILE]...", help="For --extract: paths or patterns with * and ?.")
+        ] = None,
         offline: Annotated[bool, typer.Option("-o", "--offline", help="Packages from this file.")] = False,
         upgrade: Annotated[bool, typer.Option("-u", "--upgrade", help="Upgrade the installed release.")] = False,
         mirror: Annotated[
@@ -79,7 +82,11 @@ def bundle_app(program: str) -> typer.Typer:
         listing: Annotated[bool, typer.Option("--list", help="List every file inside.")] = False,
         check: Annotated[bool, typer.Option("--check", help="Check signature and every file.")] = False,
         extract: Annotated[
-            Path | None, typer.Option("--extract", metavar="DIR", help="Unpack everything into DIR.")
+            Path | None, typer.Option("--extract", metavar="DIR", help="Unpack everything, or the FILES, into DIR.")
+        ] = None,
+        volumes: Annotated[
+            list[Path] | None,
+            typer.Option("--volumes", metavar="DIR", help="More folders with parts of a split bundle."),
         ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, do nothing.")] = False,
         preflight: Annotated[bool, typer.Option("--preflight", help="Say what does not fit, do nothing.")] = False,
@@ -107,6 +114,8 @@ def bundle_app(program: str) -> typer.Typer:
             key=key,
             events=events,
             extract_to=extract,
+            patterns=tuple(files or ()),
+            volumes=tuple(volumes or ()),
             json=json_output,
         )
         check_request(request, program)

@@ -13,7 +13,6 @@ from installer.facts import Facts, gather
 from installer.lock import exclusive
 from installer.logged import run_logged
 from installer.offer import Offer, make_offer
-from installer.opened import require_intact
 from installer.packages import mirrors_to_try
 from installer.parts import Chosen, Site, links_of
 from installer.plan import Mode, Plan
@@ -26,8 +25,9 @@ from installer.state import load_state
 from installer.steps.packages import source_of
 from installer.steps.service import active_units
 from installer.survey import missing_packages, survey, unit_states
+from installer.traces import Traces
 from installer.transaction import recover, unfinished
-from payload.errors import BusyError, PreflightError, UsageError
+from payload.errors import BusyError, IntegrityError, PreflightError, UsageError
 from payload.events import Note, stage
 from repos.offline import bundle_repository
 
@@ -52,7 +52,6 @@ def install(session: Session) -> tuple[str, ...]:
         SealiftError: it was refused, or failed; the type says what became of the host.
     """
     require_root()
-    require_intact(session)
     if unfinished(session.layout):
         with exclusive(session.layout):
             session = _recover(session)
@@ -64,10 +63,15 @@ def install(session: Session) -> tuple[str, ...]:
     if prepared.plan is None:
         return prepared.notes
     _confirm(session, prepared.plan)
+    traces = Traces.before(session.layout, prepared.plan.run)
     with exclusive(session.layout):
         if load_state(session.layout) != session.state or unfinished(session.layout):
             raise BusyError("state-changed", "another run changed this host meanwhile", remedy="run the command again")
-        return _run(session, prepared, prepared.plan)
+        try:
+            return _run(session, prepared, prepared.plan)
+        except IntegrityError:  # staging found the bundle damaged: before the first thing that was not beside what runs
+            traces.remove()
+            raise
 
 
 def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:

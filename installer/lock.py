@@ -57,6 +57,9 @@ def exclusive(layout: Layout) -> Iterator[None]:
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         with inherited(fd):  # a dnf whose installer was killed works on: nobody may undo beside it
-            yield
+            try:
+                yield
+            finally:
+                os.ftruncate(fd, 0)  # nobody is named who is gone
     finally:
         os.close(fd)

@@ -11,7 +11,7 @@ from installer.plan import Plan
 from installer.session import log_path
 from installer.steps import Host
 from installer.transaction import run_plan
-from payload.errors import SealiftError
+from payload.errors import IntegrityError, SealiftError
 from payload.events import LogSink, Note, TeeSink
 
 
@@ -30,7 +30,8 @@ def run_logged(plan: Plan, layout: Layout, host: Host, note: str = "") -> Path:
         except SealiftError as failed:
             error = failed
         if error is not None:
-            error.details = "\n".join(filter(None, (error.details, f"log: {path}")))
+            if not isinstance(error, IntegrityError):  # of a damaged bundle nothing stays, the log included
+                error.details = "\n".join(filter(None, (error.details, f"log: {path}")))
             log.emit(Note(str(error)))
             raise error
     return path

@@ -10,9 +10,8 @@ from installer.keyring import TrustedKeys, find_keys, own_keys, verify
 from installer.layout import Layout
 from installer.lock import check_private
 from installer.request import Request
-from payload.archive import Damage, VerifiedBundle, open_bundle
-from payload.errors import IntegrityError
-from payload.events import Sink, stage
+from payload.archive import VerifiedBundle, open_bundle
+from payload.events import Sink
 from payload.trust import PublicKey
 
 AskKey = Callable[[PublicKey], bool]
@@ -38,7 +37,7 @@ def open_verified(
         IntegrityError: the bundle is damaged.
         TrustError: no trusted key signed it.
     """
-    unverified = open_bundle(path)
+    unverified = open_bundle(path, request.volumes)
     # the name decides only where keys are looked for; the signature then vouches for it
     claimed = Layout.of(unverified.product, root=root)
     check_private(claimed.state_dir)
@@ -47,24 +46,3 @@ def open_verified(
         keys = own_keys(unverified)
     bundle, trusted = verify(unverified, keys, ask)
     return Opened(request, bundle, trusted, sink, path.name)
-
-
-def require_intact(opened: Opened) -> None:
-    """Read the whole file and compare it with its signed index.
-
-    Raises:
-        IntegrityError: something is damaged; lists all of it.
-    """
-    with stage(opened.sink, "check", "check every file", total=opened.bundle.path.stat().st_size):
-        damage = opened.bundle.check(opened.sink)
-        if damage:
-            raise IntegrityError(
-                "bundle-damaged",
-                f"{opened.program} is damaged",
-                details="\n".join(map(_damage_line, damage)),
-                remedy="copy or download the file again",
-            )
-
-
-def _damage_line(damage: Damage) -> str:
-    return f"{damage.component}: {damage.path} at byte {damage.offset}: {damage.why}"

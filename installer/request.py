@@ -26,6 +26,10 @@ class Request:
     key: Path | None = None
     events: Path | None = None
     extract_to: Path | None = None
+    patterns: tuple[str, ...] = ()
+    """Which files `extract_to` gets; all if none are given."""
+    volumes: tuple[Path, ...] = ()
+    """Folders with parts of a split bundle, besides its own."""
     json: bool = False
 
     @property
@@ -51,6 +55,13 @@ def check_request(request: Request, program: str) -> Request:
             "-o and -R exclude each other",
             details="-o takes packages from the bundle, -R from a mirror on the network",
             remedy=f"choose one: bash {program} -o, or bash {program} -R {request.mirror}",
+        )
+    if request.patterns and request.extract_to is None:
+        raise UsageError(
+            "files-without-extract",
+            f"what is {request.patterns[0]!r} for?",
+            details="files are named with --extract only",
+            remedy=f"bash {program} --extract DIR FILE..., or see --help",
         )
     if request.mirror == "":
         raise UsageError("mirror-empty", "-R needs a mirror", remedy="-R NAME, -R URL or -R auto; see --info for names")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fnmatch
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from installer.opened import Opened, require_intact
+from installer.opened import Opened
+from payload.archive import damaged
 from payload.errors import UsageError
 from payload.events import stage
+from payload.model import Entry
+from payload.texts import human_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +50,12 @@ def info(opened: Opened) -> View:
         "images": [{"name": image.name, "embedded": image.embed} for image in manifest.images],
         "questions": [answer.model_dump(mode="json") for answer in manifest.answers],
         "files": len(index.entries),
-        "size": opened.bundle.path.stat().st_size,
+        "size": opened.bundle.size,
     }
     lines = (
-        f"{product.title} {product.version} ({product.name})",
-        f"  created:       {body['created']}",
+        *opened.bundle.text(index.info).splitlines(),
         f"  signed by:     {body['signed-by']}, {body['trusted']}",
         f"  digest:        {body['digest']}",
-        *(f"  for:           {', '.join(each.os)} on {each.arch}, Python {each.python}" for each in manifest.targets),
-        f"  upgrades from: {body['upgrades-from'] or 'no release'}",
-        f"  packages:      {', '.join(manifest.repository.packages) or 'none'}",
-        f"  mirrors (-R):  {', '.join(sorted(manifest.mirrors)) or 'none by name; a URL works'}",
-        *(f"  image:         {image.name}{'' if image.embed else ' (not embedded)'}" for image in manifest.images),
-        *(f"  question:      {answer.name}: {answer.prompt}" for answer in manifest.answers),
     )
     return View(body, lines)
 
@@ -71,7 +68,7 @@ def listing(opened: Opened) -> View:
         {"component": entry.component, "path": entry.path, "size": blobs[entry.blob].size, "digest": entry.blob}
         for entry in index.entries
     ]
-    return View(rows, tuple(f"{row['size']:>12}  {row['component']:<20}  {row['path']}" for row in rows))
+    return View(rows, human_rows(opened.bundle.text(index.listing)))
 
 
 def check(opened: Opened) -> View:
@@ -80,26 +77,38 @@ def check(opened: Opened) -> View:
     Raises:
         IntegrityError: something is damaged; lists all of it.
     """
-    require_intact(opened)
+    bundle = opened.bundle
+    with stage(opened.sink, "check", "check every file", total=bundle.size):
+        if damages := bundle.check(opened.sink):
+            raise damaged(opened.program, damages)
     signed_by = opened.bundle.signed_by.fingerprint
     body = {"intact": True, "files": len(opened.bundle.index.entries), "signed-by": signed_by}
     return View(body, (f"{opened.program}: every file is intact; signed by {signed_by}, {opened.trusted.reason}",))
 
 
 def extract(opened: Opened) -> View:
-    """Write every file into a new or empty folder.
+    """Write every file, or those that the patterns name, into a new or empty folder.
 
     Raises:
-        UsageError: the folder has something in it.
+        UsageError: the folder has something in it, or a pattern names no file.
         IntegrityError: a file is damaged.
     """
-    folder = opened.request.extract_to
+    folder, patterns, bundle = opened.request.extract_to, opened.request.patterns, opened.bundle
     if folder is None:
         raise UsageError("folder-missing", "--extract needs a folder")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError("folder-not-empty", f"{folder} is not an empty folder", remedy="name a new one")
+    paths = [entry.path for entry in bundle.index.entries]
+    if unknown := [pattern for pattern in patterns if not fnmatch.filter(paths, pattern)]:
+        raise UsageError(
+            "pattern-unknown", f"no file is called {', '.join(unknown)}", remedy="--list names them; quote * and ?"
+        )
+    chosen = {path for pattern in patterns or ("*",) for path in fnmatch.filter(paths, pattern)}
+
+    def select(entry: Entry) -> bool:
+        return entry.path in chosen
+
     folder.mkdir(parents=True, exist_ok=True)
-    with stage(opened.sink, "extract", f"extract into {folder}", total=opened.bundle.path.stat().st_size):
-        opened.bundle.extract(folder, sink=opened.sink, stage="extract")
-    count = len(opened.bundle.index.entries)
-    return View({"folder": str(folder), "files": count}, (f"{count} files are in {folder}",))
+    with stage(opened.sink, "extract", f"extract into {folder}", total=bundle.stored_size(select)):
+        bundle.extract(folder, sink=opened.sink, stage="extract", select=select)
+    return View({"folder": str(folder), "files": len(chosen)}, (f"{len(chosen)} files are in {folder}",))

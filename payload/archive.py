@@ -1,4 +1,4 @@
-"""Writing and reading the bundle file. Memory use does not depend on its size.
+"""Reading the bundle file. Memory use does not depend on its size.
 
 A file is first an `UnverifiedBundle`; only `verify` with a keyring gives the `VerifiedBundle` that things can be taken
 from. Contents are checked in the same pass that writes them out.
@@ -6,41 +6,32 @@ from. Contents are checked in the same pass that writes them out.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import tarfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 
-import zstandard
+from typing_extensions import Buffer, override
 
-from payload.digest import CHUNK, Digest, digest_bytes
+from payload.digest import Digest, digest_bytes
 from payload.errors import IntegrityError, UsageError
 from payload.events import Advanced, Sink
-from payload.format import STUB_SIZE, TRAILER_SIZE, Trailer
-from payload.index import by_blob, decode_index, decode_signatures, gaps, member_name
+from payload.format import TRAILER_SIZE, Trailer
+from payload.index import by_blob, decode_index, decode_signatures, gaps
+from payload.members import Damage, Extraction, Wanted, content, intact, pieces_of
 from payload.model import Blob, Entry, Index, Section
 from payload.trust import Keyring, PublicKey, Signature
+from payload.volumes import OpenVolumes, Volumes, find_volumes
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A damaged range of the file: whose it is, where it starts, and what is wrong."""
-
-    component: str
-    path: str
-    offset: int
-    why: str
-
-
-def open_bundle(path: Path) -> UnverifiedBundle:
-    """Read trailer and index. Nothing of it is to be trusted yet.
+def open_bundle(path: Path, folders: Sequence[Path] = ()) -> UnverifiedBundle:
+    """Read trailer and index; parts of a split bundle lie beside it or in `folders`. Nothing is to be trusted yet.
 
     Raises:
-        IntegrityError: the file is truncated, damaged, or no bundle.
+        IntegrityError: the file is truncated, damaged, or no bundle, or parts are missing.
         UsageError: there is no such file, or it cannot be read.
     """
     try:
@@ -50,22 +41,26 @@ def open_bundle(path: Path) -> UnverifiedBundle:
     try:
         size = os.fstat(fd).st_size
         trailer = Trailer.unpack(os.pread(fd, TRAILER_SIZE, max(0, size - TRAILER_SIZE)), size)
-        stored = os.pread(fd, trailer.index_size, trailer.index_offset)
-        signatures = decode_signatures(os.pread(fd, trailer.signatures_size, trailer.signatures_offset))
+        stored = os.pread(fd, trailer.index_size, trailer.physical(trailer.index_offset))
+        signatures = decode_signatures(
+            os.pread(fd, trailer.signatures_size, trailer.physical(trailer.signatures_offset))
+        )
         index = decode_index(stored, trailer)
+    except OSError as error:
+        raise UsageError("bundle-unreadable", f"cannot read {path}: {error.strerror}") from error
     finally:
         os.close(fd)
-    return UnverifiedBundle(path, trailer, stored, index, signatures)
+    return UnverifiedBundle(path, find_volumes(path, trailer, folders), stored, index, signatures)
 
 
 class UnverifiedBundle:
     """A well-formed file of which nobody has said yet that it is genuine."""
 
     def __init__(
-        self, path: Path, trailer: Trailer, stored: bytes, index: Index, signatures: tuple[Signature, ...]
+        self, path: Path, volumes: Volumes, stored: bytes, index: Index, signatures: tuple[Signature, ...]
     ) -> None:
         self.path = path
-        self._trailer = trailer
+        self._volumes = volumes
         self._stored = stored
         self._index = index
         self._signatures = signatures
@@ -89,47 +84,94 @@ class UnverifiedBundle:
         return tuple(PublicKey.from_text(line, where=str(self.path)) for line in self._index.keys)
 
     def verify(self, keyring: Keyring) -> VerifiedBundle:
-        """Check the signature, the stub, and that the gaps between the members are empty.
+        """Check the signature, the stub, the texts, and that the gaps between the members are empty.
 
         Raises:
             TrustError: no key of the ring signed it.
-            IntegrityError: the stub or a gap was changed.
+            IntegrityError: one of these was changed.
         """
         signed_by = keyring.verify(self._stored, self._signatures)
-        with self.path.open("rb") as file:
-            if digest_bytes(os.pread(file.fileno(), STUB_SIZE, 0)) != self._index.stub.digest:
+        with self._volumes.opened() as volumes:
+            if not _sound(volumes, self._index.stub):
                 raise _broken(self.path, "stub", "its start-up script was changed", 0)
-            for offset, size in gaps(self._index, self._trailer):
-                if any(os.pread(file.fileno(), size, offset)):
+            for text in (self._index.help, self._index.info, self._index.listing):
+                if not _sound(volumes, text):
+                    raise _broken(self.path, "texts", "their digest does not fit", text.offset)
+            for offset, size in gaps(self._index):
+                if any(volumes.pread(size, offset)):
                     raise _broken(self.path, "padding", "bytes between the members are not zero", offset)
-        return VerifiedBundle(self.path, self._index, digest_bytes(self._stored), signed_by)
+        return VerifiedBundle(self.path, self._volumes, self._index, digest_bytes(self._stored), signed_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A raw member that is being read in place: see `VerifiedBundle.opened`."""
+
+    size: int
+    _offset: int
+    _volumes: OpenVolumes
+
+    def pread(self, size: int, offset: int) -> bytes:
+        """Up to `size` bytes from `offset` of the member on; less only at its end. Safe from several threads.
+
+        The bytes are not checked here: `VerifiedBundle.extract` does that with `check`.
+
+        Raises:
+            IntegrityError: the file became shorter.
+        """
+        return self._volumes.pread(max(0, min(size, self.size - offset)), self._offset + offset)
 
 
 class VerifiedBundle:
     """A bundle whose index is genuine. `digest` is its identity."""
 
-    def __init__(self, path: Path, index: Index, digest: Digest, signed_by: PublicKey) -> None:
+    def __init__(self, path: Path, volumes: Volumes, index: Index, digest: Digest, signed_by: PublicKey) -> None:
         self.path = path
         self.index = index
         self.digest = digest
         self.signed_by = signed_by
+        self._volumes = volumes
 
-    def extract(self, folder: Path, *, sink: Sink, stage: str, select: Callable[[Entry], bool] | None = None) -> None:
-        """Write the chosen entries under `folder`, checking each while it is written.
+    @property
+    def size(self) -> int:
+        """Bytes of the whole bundle, in however many files."""
+        return self._volumes.size
+
+    def extract(
+        self,
+        folder: Path,
+        *,
+        sink: Sink,
+        stage: str,
+        select: Callable[[Entry], bool] | None = None,
+        check: Callable[[Entry], bool] | None = None,
+    ) -> None:
+        """Write the entries that `select` (without it: all) chooses under `folder`, checking each while it is written;
+        those that only `check` chooses are read and checked.
 
         Nothing is flushed: see `sync_filesystem`. Existing files are never replaced. What was written before an error
         stays: the caller owns `folder`.
 
         Raises:
-            IntegrityError: a member is damaged; names component and file.
+            IntegrityError: members are damaged; lists all of them.
             OSError: the disk is full, a file exists already, …
         """
-        chosen = by_blob(entry for entry in self.index.entries if select is None or select(entry))
-        with self.path.open("rb") as file:
-            for blob in self.index.blobs:
-                if entries := chosen.get(blob.digest):
-                    self._extract_member(file.fileno(), blob, entries, folder)
-                    sink.emit(Advanced(stage, blob.stored_size))
+        written = by_blob(entry for entry in self.index.entries if select is None or select(entry))
+        checked = by_blob(entry for entry in self.index.entries if check is not None and check(entry))
+        wanted = [
+            Wanted(blob, tuple(written.get(blob.digest, ())), tuple(checked.get(blob.digest, ())))
+            for blob in self.index.blobs
+            if blob.digest in written or blob.digest in checked
+        ]
+        with self._volumes.opened() as volumes:
+            damages = Extraction(volumes, folder, lambda size: sink.emit(Advanced(stage, size))).run(wanted)
+        if damages:
+            raise damaged(self.path.name, damages)
+
+    def stored_size(self, select: Callable[[Entry], bool]) -> int:
+        """How many bytes of the bundle belong to the chosen entries: what `extract` reports as it goes."""
+        chosen = by_blob(filter(select, self.index.entries))
+        return sum(blob.stored_size for blob in self.index.blobs if blob.digest in chosen)
 
     def read(self, path: str) -> bytes:
         """The content of one entry.
@@ -138,12 +180,31 @@ class VerifiedBundle:
             UsageError: there is no such entry.
             IntegrityError: it is damaged.
         """
-        entry = next((entry for entry in self.index.entries if entry.path == path), None)
-        if entry is None:
-            raise UsageError("entry-unknown", f"{path} is not in {self.path.name}", remedy="see --list")
-        blob = next(blob for blob in self.index.blobs if blob.digest == entry.blob)
-        with self.path.open("rb") as file:
-            return b"".join(self._content(file.fileno(), blob))
+        entry, blob = self._find(path)
+        with self._volumes.opened() as volumes:
+            found = [content(volumes, piece) for piece in pieces_of(blob)]
+        chunks = [chunk for chunk in found if chunk is not None]
+        if len(chunks) != len(found):
+            raise damaged(self.path.name, [Damage(entry.component, entry.path, blob.offset, blob.stored_size)])
+        return b"".join(chunks)
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[Member]:
+        """An entry that is stored as it is, to be read by position without being written anywhere.
+
+        Raises:
+            UsageError: there is no such entry, or it is compressed.
+        """
+        _, blob = self._find(path)
+        if blob.codec != "raw":
+            raise UsageError("entry-compressed", f"{path} is compressed in {self.path.name}", remedy="extract it")
+        with self._volumes.opened() as volumes:
+            yield Member(blob.size, blob.offset, volumes)
+
+    def text(self, section: Section) -> str:
+        """One of the texts of the index."""
+        with self._volumes.opened() as volumes:
+            return volumes.pread(section.size, section.offset).decode()
 
     def unpack_runtime(self, folder: Path) -> None:
         """Unpack the frozen runtime into `folder`.
@@ -152,63 +213,60 @@ class VerifiedBundle:
             IntegrityError: it is damaged.
         """
         runtime = self.index.runtime
-        with self.path.open("rb") as file:
-            if _section_digest(file.fileno(), runtime) != runtime.digest:
+        with self._volumes.opened() as volumes:
+            if not _sound(volumes, runtime):
                 raise _broken(self.path, "runtime", "its digest does not fit", runtime.offset)
-            file.seek(runtime.offset)
-            with tarfile.open(fileobj=file, mode="r|gz") as archive:
+            stream = BufferedReader(_Stream(volumes, runtime), 1 << 20)
+            with tarfile.open(fileobj=stream, mode="r|gz") as archive:
                 archive.extractall(folder, members=_harmless(archive))  # noqa: S202 - its digest is signed
 
     def check(self, sink: Sink, *, stage: str = "check") -> tuple[Damage, ...]:
-        """Read the whole file once, on all cores, and list every damaged file; some share a member."""
+        """Read the whole bundle once, on all cores, and list every damaged range; some files share a member."""
         files = by_blob(self.index.entries)
-        with self.path.open("rb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
-            fd = file.fileno()
+        wanted = [Wanted(blob, (), tuple(files[blob.digest])) for blob in self.index.blobs]
+        runtime = self.index.runtime
+        with self._volumes.opened() as volumes:
+            extraction = Extraction(volumes, Path(os.devnull), lambda size: sink.emit(Advanced(stage, size)))
+            found = extraction.run(wanted)
+            if not _sound(volumes, runtime):
+                found = (Damage("runtime", "runtime", runtime.offset, runtime.size), *found)
+        return found
 
-            def inspect(blob: Blob) -> list[Damage]:
-                section = Section(offset=blob.offset, size=blob.stored_size, digest=blob.stored_digest)
-                found = _section_digest(fd, section)
-                sink.emit(Advanced(stage, blob.stored_size))
-                broken = files[blob.digest] if found != blob.stored_digest else ()
-                return [Damage(entry.component, entry.path, blob.offset, "its digest does not fit") for entry in broken]
+    def _find(self, path: str) -> tuple[Entry, Blob]:
+        entry = next((entry for entry in self.index.entries if entry.path == path), None)
+        if entry is None:
+            raise UsageError("entry-unknown", f"{path} is not in {self.path.name}", remedy="see --list")
+        return entry, next(blob for blob in self.index.blobs if blob.digest == entry.blob)
 
-            found = [damage for damages in pool.map(inspect, self.index.blobs) for damage in damages]
-            runtime = self.index.runtime
-            if _section_digest(fd, runtime) != runtime.digest:
-                found.insert(0, Damage("runtime", "runtime", runtime.offset, "its digest does not fit"))
-        return tuple(found)
 
-    def _extract_member(self, fd: int, blob: Blob, entries: list[Entry], folder: Path) -> None:
-        first, *others = [(folder / entry.path, entry.mode) for entry in entries]
-        _write_new(first[0], first[1], self._content(fd, blob))
-        for path, mode in others:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(first[0], path)
-            path.chmod(mode)
+class _Stream(RawIOBase):
+    """A section as a file."""
 
-    def _content(self, fd: int, blob: Blob) -> Iterator[bytes]:
-        """The member's content; raises after the last chunk if any of it was wrong."""
-        stored, content, size = hashlib.sha256(), hashlib.sha256(), 0
-        decoder = zstandard.ZstdDecompressor().decompressobj() if blob.codec == "zstd" else None
-        for chunk in _ranged(fd, blob.offset, blob.stored_size):
-            stored.update(chunk)
-            try:
-                plain = decoder.decompress(chunk) if decoder else chunk
-            except zstandard.ZstdError as error:
-                raise self._damaged(blob) from error
-            size += len(plain)
-            if size > blob.size:
-                raise self._damaged(blob)
-            if decoder:
-                content.update(plain)
-            yield plain
-        content = content if decoder else stored
-        if (f"sha256:{stored.hexdigest()}", f"sha256:{content.hexdigest()}") != (blob.stored_digest, blob.digest):
-            raise self._damaged(blob)
+    def __init__(self, volumes: OpenVolumes, section: Section) -> None:
+        self._volumes = volumes
+        self._at, self._end = section.offset, section.offset + section.size
 
-    def _damaged(self, blob: Blob) -> IntegrityError:
-        name = member_name(blob, self.index.entries)
-        return _broken(self.path, name, "its content does not fit its digest", blob.offset)
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)
+        found = self._volumes.pread(min(len(view), self._end - self._at), self._at)
+        view[: len(found)] = found
+        self._at += len(found)
+        return len(found)
+
+
+def damaged(name: str, damages: Sequence[Damage]) -> IntegrityError:
+    """The error that lists what is damaged of the bundle called `name`."""
+    return IntegrityError(
+        "bundle-damaged",
+        f"{name} is damaged",
+        details="\n".join(map(str, damages)),
+        remedy="copy or download the file again; `--check` lists everything that is damaged",
+    )
 
 
 def _harmless(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -222,30 +280,8 @@ def _harmless(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
-def _write_new(path: Path, mode: int, chunks: Iterator[bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "wb", buffering=0) as out:
-        for chunk in chunks:
-            out.write(chunk)
-        os.fchmod(out.fileno(), mode)
-
-
-def _ranged(fd: int, offset: int, size: int) -> Iterator[bytes]:
-    end = offset + size
-    while offset < end:
-        chunk = os.pread(fd, min(CHUNK, end - offset), offset)
-        if not chunk:
-            raise IntegrityError("bundle-truncated", "the file ended while it was read", remedy="copy it again")
-        offset += len(chunk)
-        yield chunk
-
-
-def _section_digest(fd: int, section: Section) -> Digest:
-    total = hashlib.sha256()
-    for chunk in _ranged(fd, section.offset, section.size):
-        total.update(chunk)
-    return f"sha256:{total.hexdigest()}"
+def _sound(volumes: OpenVolumes, section: Section) -> bool:
+    return intact(volumes, section.offset, section.size, section.digest)
 
 
 def _broken(path: Path, name: str, why: str, offset: int) -> IntegrityError:

@@ -6,7 +6,6 @@ file; that paths are unique and no file is also a folder; that every blob is use
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -14,12 +13,15 @@ from pathlib import PurePosixPath
 import zstandard
 from pydantic import TypeAdapter, ValidationError
 
+from payload.digest import digest_bytes
 from payload.errors import IntegrityError
-from payload.format import MAX_INDEX_CONTENT, STUB_SIZE, Trailer, aligned
+from payload.format import CHUNK_SIZE, MAX_INDEX_CONTENT, STUB_SIZE, Trailer, aligned
 from payload.model import Blob, Entry, Index
 from payload.trust import Signature
 
 _LEVEL = 19
+MAX_GROWTH = 64 << 10
+"""So much longer than its content a zstd frame may be."""
 _SIGNATURES = TypeAdapter(tuple[Signature, ...])
 
 
@@ -36,7 +38,7 @@ def decode_index(stored: bytes, trailer: Trailer) -> Index:
     Raises:
         IntegrityError: it is damaged, malformed, too large, or describes something else.
     """
-    if hashlib.sha256(stored).digest() != trailer.index_sha256:
+    if digest_bytes(stored) != trailer.index_digest:
         raise _damaged("its digest does not fit the trailer")
     try:
         size = zstandard.frame_content_size(stored)
@@ -74,10 +76,10 @@ def decode_signatures(stored: bytes) -> tuple[Signature, ...]:
     return signatures
 
 
-def gaps(index: Index, trailer: Trailer) -> tuple[tuple[int, int], ...]:
+def gaps(index: Index) -> tuple[tuple[int, int], ...]:
     """The (offset, size) of the padding between the parts of the file."""
     ends = [index.runtime.offset + index.runtime.size, *(blob.offset + blob.stored_size for blob in index.blobs)]
-    starts = [*(blob.offset for blob in index.blobs), trailer.index_offset]
+    starts = [*(blob.offset for blob in index.blobs), index.help.offset]
     return tuple((end, start - end) for end, start in zip(ends, starts, strict=True) if start > end)
 
 
@@ -91,12 +93,36 @@ def _check_members(index: Index, trailer: Trailer) -> None:
             raise _damaged(f"the member at {blob.offset} should be at {end}")
         if blob.digest in seen:
             raise _damaged(f"{blob.digest} is listed twice")
-        if blob.codec == "raw" and (blob.size, blob.digest) != (blob.stored_size, blob.stored_digest):
-            raise _damaged(f"the raw member at {blob.offset} has two sizes or digests")
+        _check_chunks(blob)
         seen.add(blob.digest)
         end = aligned(blob.offset + blob.stored_size)
+    texts = (index.help, index.info, index.listing)
+    if [each.offset for each in texts] != [trailer.help_offset, trailer.info_offset, trailer.listing_offset]:
+        raise _damaged("the trailer says something else about the texts")
+    for text in texts:
+        if text.offset != end:
+            raise _damaged(f"the text at {text.offset} should be at {end}")
+        end += text.size
     if end != trailer.index_offset:
-        raise _damaged(f"members end at {end}, the index starts at {trailer.index_offset}")
+        raise _damaged(f"the texts end at {end}, the index starts at {trailer.index_offset}")
+
+
+def _check_chunks(blob: Blob) -> None:
+    """Their sizes fit the member's, and no chunk is larger than a reader has to hold."""
+    sizes = [chunk.size for chunk in blob.chunks]
+    if len(sizes) != -(-blob.size // CHUNK_SIZE) or sum(sizes) != blob.stored_size:
+        raise _damaged(f"the chunks of the member at {blob.offset} are not all of it")
+    wanted = pieces(blob.size)
+    if blob.codec == "zstd" and any(size > wanted + MAX_GROWTH for size, wanted in zip(sizes, wanted, strict=True)):
+        raise _damaged(f"a chunk of the member at {blob.offset} is too large")
+    if blob.codec == "raw" and (sizes != wanted or (len(sizes) == 1 and blob.chunks[0].digest != blob.digest)):
+        raise _damaged(f"the raw member at {blob.offset} has two sizes or digests")
+
+
+def pieces(size: int) -> list[int]:
+    """The sizes of the pieces that a content of `size` bytes is cut into."""
+    whole, rest = divmod(size, CHUNK_SIZE)
+    return [CHUNK_SIZE] * whole + ([rest] if rest else [])
 
 
 def _check_entries(index: Index) -> None:
@@ -121,12 +147,6 @@ def by_blob(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     for entry in entries:
         groups.setdefault(entry.blob, []).append(entry)
     return groups
-
-
-def member_name(blob: Blob, entries: Iterable[Entry]) -> str:
-    """`component: path` of a member, for messages."""
-    first = next(entry for entry in entries if entry.blob == blob.digest)
-    return f"{first.component}: {first.path}"
 
 
 def _damaged(why: str) -> IntegrityError:

@@ -40,8 +40,10 @@ class Document(BaseModel):
 
 def _relative(value: str) -> str:
     path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or value != str(path) or value == "." or "\0" in value or "\\" in value:
+    if path.is_absolute() or ".." in path.parts or value != str(path) or value == ".":
         raise ValueError(f"{value!r} must be a plain relative path: no '..', no leading '/', no './', no empty part")
+    if "\\" in value or not value.isprintable():
+        raise ValueError(f"{value!r} has a backslash or a letter that cannot be printed")
     return value
 
 
@@ -318,22 +320,30 @@ class Lock(Document):
 
 
 class Section(Document):
-    """A part of the file before the members: stub or runtime."""
+    """A part of the file that is no member: stub, runtime, or a text."""
 
     offset: int = Field(ge=0)
     size: int = Field(ge=0)
     digest: Digest
 
 
+class Chunk(Document):
+    """How a piece of a member's content is stored: as it is, or as one zstd frame."""
+
+    size: int = Field(ge=1)
+    digest: Digest
+
+
 class Blob(Document):
-    """A member's bytes. `digest` and `size` are of the content, the `stored_` ones of what lies in the file."""
+    """A member's bytes. `digest` and `size` are of the content; the chunks, each `payload.format.CHUNK_SIZE` bytes of
+    content but for the last, lie one behind the other from `offset` on and together have `stored_size` bytes."""
 
     digest: Digest
     size: int = Field(ge=0)
     codec: Literal["raw", "zstd"]
     offset: int = Field(ge=0)
     stored_size: int = Field(ge=0)
-    stored_digest: Digest
+    chunks: tuple[Chunk, ...]
 
 
 class Entry(Document):
@@ -360,5 +370,8 @@ class Index(Document):
     runtime: Section
     libc: LibcVersion = OLDEST_GLIBC
     """The oldest glibc on which the runtime starts, measured over all its programs."""
+    help: Section
+    info: Section
+    listing: Section
     blobs: tuple[Blob, ...]
     entries: tuple[Entry, ...]

@@ -10,9 +10,11 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import missing_parents, remove_empty, remove_tree
+from payload.archive import VerifiedBundle
 from payload.digest import digest_file
 from payload.effects import atomic_write, sync_filesystem
-from payload.model import Index
+from payload.events import Sink, stage
+from payload.model import Entry, Index
 
 INDEX_NAME = "index.json"
 
@@ -57,7 +59,7 @@ class StageRelease(Step[StageBefore]):
         wanted = damaged(self.release, bundle.index)
         for path in wanted:
             remove_tree(self.release / path)
-        bundle.extract(self.release, select=lambda entry: entry.path in wanted, sink=host.sink, stage=self.kind)
+        self._unpack(bundle, wanted, host.sink)
         runtime = self.release / "runtime"
         remove_tree(runtime.with_name("runtime.new"))
         bundle.unpack_runtime(runtime.with_name("runtime.new"))
@@ -65,6 +67,14 @@ class StageRelease(Step[StageBefore]):
         runtime.with_name("runtime.new").rename(runtime)
         atomic_write(self.release / INDEX_NAME, bundle.index.model_dump_json(by_alias=True).encode())
         sync_filesystem(self.release)
+
+    def _unpack(self, bundle: VerifiedBundle, wanted: frozenset[str], sink: Sink) -> None:
+        def select(entry: Entry) -> bool:
+            return entry.path in wanted
+
+        text = f"unpack and verify {len(wanted)} files"
+        with stage(sink, self.kind, text, total=bundle.stored_size(select)):
+            bundle.extract(self.release, select=select, sink=sink, stage=self.kind)
 
     @override
     def undo(self, undo: StageBefore, host: Host) -> None:

@@ -28,11 +28,14 @@ def test_a_bundle_of_format_1_is_read(tmp_path: Path) -> None:
 
 def test_the_layout_of_format_1_does_not_move() -> None:
     content = (GOLDEN / "good.bin").read_bytes()
-    assert content[-TRAILER_SIZE:][:10] == b"SEALIFT\x01\x01\x00"
+    assert TRAILER_SIZE == 380
+    assert content[-TRAILER_SIZE:].startswith(b"SEALIFT bundle 1\nfile ")
     trailer = Trailer.unpack(content[-TRAILER_SIZE:], len(content))
     assert content[trailer.index_offset :][:4] == b"\x28\xb5\x2f\xfd"
     assert content[trailer.signatures_offset :].startswith(b'[{"key":"SHA256:')
-    assert trailer.index_offset % 4096 == 0
+    assert trailer.help_offset % 4096 == 0
+    assert content[trailer.help_offset :].startswith(b"Usage: bash @program@")
+    assert content[trailer.listing_offset :][:10] in {b"0644 zstd ", b"0644 raw  "}
 
 
 @pytest.mark.parametrize("name", ["tampered.bin", "truncated.bin"])

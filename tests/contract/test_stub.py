@@ -47,7 +47,7 @@ def write_bundle(
 
     with BundleWriter(path, stub=lambda section: stub(section.offset, section.size), runtime=packed) as writer:
         writer.add(b"x", path="tools/x", component="tools")
-        writer.finish(manifest=manifest(), lock=lock(), created=0, keys=(key.public,), sign=key.sign)
+        writer.finish(manifest=manifest(), lock=lock(), created=0, keys=(key.public,), sign=key.sign, help="help")
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from payload.archive import open_bundle
+from payload.digest import digest_bytes
 from payload.format import TRAILER_SIZE, Trailer
 from payload.index import decode_index, encode_index, encode_signatures, gaps
 from payload.model import Index
@@ -72,7 +72,7 @@ class Anatomy:
 
     def gap(self) -> int:
         """A byte of the padding between two members."""
-        offset, size = gaps(self.index, self.trailer)[-1]
+        offset, size = gaps(self.index)[-1]
         return offset + size // 2
 
     def signed_by(
@@ -86,10 +86,9 @@ class Anatomy:
         trailer = replace(
             self.trailer,
             index_size=len(stored),
-            signatures_offset=at + len(stored),
             signatures_size=len(signatures),
             file_size=at + len(stored) + len(signatures) + TRAILER_SIZE,
-            index_sha256=hashlib.sha256(stored).digest(),
+            index_digest=digest_bytes(stored),
         )
         decode_index(stored, trailer)  # a forgery that is refused for being malformed would show nothing
         return Change(cut=at, tail=stored + signatures + trailer.pack())

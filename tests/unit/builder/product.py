@@ -135,6 +135,7 @@ def stand_in_runtime(site: Site, folder: Path) -> Path:
     program = folder / "runtime/sealift-runtime"
     program.write_text('#!/bin/sh\necho "runtime of $SEALIFT_BUNDLE called with $#: $*"\n')
     program.chmod(0o755)
+    (folder / "runtime/help.txt").write_text("Usage: bash @program@\n")
     packed = folder / "runtime.tar.gz"
     pack_runtime(folder / "runtime", packed)
     remember(site.store, runtime_inputs(), Made(filename=packed.name, digest=site.store.add_file(packed)))

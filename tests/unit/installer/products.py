@@ -133,7 +133,9 @@ def build(folder: Path, key: PrivateKey, version: str, system: str, *, config: s
         writer.add(UNIT.encode(), path="templates/units/app.service.j2", component="templates")
         writer.add((CONFIG % config).encode(), path="templates/config/app.toml.j2", component="templates")
         writer.add(IMAGE, path="images/small.qcow2", component="images/small")
-        writer.finish(manifest=manifest(version, system), lock=lock, created=0, keys=(key.public,), sign=key.sign)
+        writer.finish(
+            manifest=manifest(version, system), lock=lock, created=0, keys=(key.public,), sign=key.sign, help="help"
+        )
     return path
 
 

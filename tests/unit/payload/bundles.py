@@ -10,6 +10,7 @@ from payload.model import Lock, LockedWheel, Manifest
 from payload.trust import PrivateKey
 from payload.writer import BundleWriter
 
+HELP = "Usage: bash @program@ [OPTIONS]\n"
 FILES = {
     "templates/config/app.toml.j2": b"port = {{ answers.port }}\n" * 40,
     "tools/pip-1-py3-none-any.whl": b"PK\x03\x04" + bytes(range(256)) * 40,
@@ -55,5 +56,5 @@ def build(folder: Path, key: PrivateKey, *, name: str = "app.bin", files: dict[s
     with BundleWriter(path, stub=lambda section: b"#!/bin/sh\nexit 0\n", runtime=runtime(folder)) as writer:
         for entry, content in (FILES if files is None else files).items():
             writer.add(content, path=entry, component=entry.split("/", 1)[0])
-        writer.finish(manifest=manifest(), lock=lock(), created=0, keys=(key.public,), sign=key.sign)
+        writer.finish(manifest=manifest(), lock=lock(), created=0, keys=(key.public,), sign=key.sign, help=HELP)
     return path

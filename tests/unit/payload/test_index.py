@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import zstandard
 
 from payload.archive import open_bundle
+from payload.digest import digest_bytes
 from payload.errors import IntegrityError
 from payload.format import TRAILER_SIZE, Trailer
 from payload.index import decode_index, decode_signatures, encode_index, encode_signatures
-from payload.model import Blob, Index
+from payload.model import Blob, Chunk, Index
 from payload.trust import Keyring, PrivateKey
 from tests.unit.payload.bundles import build
 
@@ -33,6 +34,10 @@ def _first(index: Index, **changes: object) -> Index:
     return index.model_copy(update={"blobs": (blob, *index.blobs[1:])})
 
 
+def _chunk(index: Index, **changes: object) -> Chunk:
+    return index.blobs[0].chunks[0].model_copy(update=changes)
+
+
 def _entry(index: Index, **changes: object) -> Index:
     entry = index.entries[0].model_copy(update=changes)
     return index.model_copy(update={"entries": (entry, *index.entries[1:])})
@@ -43,6 +48,11 @@ LIES: dict[str, Callable[[Index], Index]] = {
     "shifted": lambda i: _first(i, offset=i.blobs[0].offset + 4096),
     "unaligned": lambda i: _first(i, offset=i.blobs[0].offset + 1),
     "raw with two sizes": lambda i: _first(i, codec="raw", size=1),
+    "chunk larger than its content": lambda i: _first(i, chunks=(_chunk(i, size=10 << 20),), stored_size=10 << 20),
+    "chunk missing": lambda i: _first(i, chunks=()),
+    "chunk too many": lambda i: _first(i, chunks=(*i.blobs[0].chunks, _chunk(i))),
+    "content without end": lambda i: _first(i, size=1 << 62),
+    "texts elsewhere": lambda i: i.model_copy(update={"info": i.help}),
     "huge": lambda i: _first(i, stored_size=1 << 62),
     "twice": lambda i: i.model_copy(update={"blobs": (*i.blobs, i.blobs[0])}),
     "no blobs": lambda i: i.model_copy(update={"blobs": ()}),
@@ -54,6 +64,8 @@ LIES: dict[str, Callable[[Index], Index]] = {
     "dots": lambda i: _entry(i, path="a/../../etc/passwd"),
     "empty part": lambda i: _entry(i, path="a//b"),
     "nul": lambda i: _entry(i, path="a\0b"),
+    "escape sequence": lambda i: _entry(i, path="a\x1b[2J"),
+    "new line": lambda i: _entry(i, path="a\nb"),
     "setuid": lambda i: _entry(i, mode=0o4755),
     "runtime elsewhere": lambda i: i.model_copy(update={"runtime": i.runtime.model_copy(update={"offset": 0})}),
     "other format": lambda i: i.model_copy(update={"format": 2}),
@@ -64,7 +76,7 @@ LIES: dict[str, Callable[[Index], Index]] = {
 def test_a_lying_index_is_refused(genuine: tuple[Index, Trailer], lie: str) -> None:
     index, trailer = genuine
     stored = encode_index(LIES[lie](index))
-    fitting = Trailer(trailer.index_offset, len(stored), 0, 0, trailer.file_size, hashlib.sha256(stored).digest())
+    fitting = replace(trailer, index_size=len(stored), index_digest=digest_bytes(stored))
     with pytest.raises(IntegrityError, match="index"):
         decode_index(stored, fitting)
 
@@ -72,12 +84,12 @@ def test_a_lying_index_is_refused(genuine: tuple[Index, Trailer], lie: str) -> N
 def test_a_true_index_survives_the_round_trip(genuine: tuple[Index, Trailer]) -> None:
     index, trailer = genuine
     stored = encode_index(index)
-    fitting = Trailer(trailer.index_offset, len(stored), 0, 0, trailer.file_size, hashlib.sha256(stored).digest())
+    fitting = replace(trailer, index_size=len(stored), index_digest=digest_bytes(stored))
     assert decode_index(stored, fitting) == index
 
 
 def test_members_have_a_frozen_shape(genuine: tuple[Index, Trailer]) -> None:
-    assert set(Blob.model_fields) == {"digest", "size", "codec", "offset", "stored_size", "stored_digest"}
+    assert set(Blob.model_fields) == {"digest", "size", "codec", "offset", "stored_size", "chunks"}
 
 
 def test_only_canonical_signatures_are_read() -> None:
@@ -90,7 +102,7 @@ def test_only_canonical_signatures_are_read() -> None:
 
 def test_a_decompression_bomb_is_refused(genuine: tuple[Index, Trailer]) -> None:
     bomb = zstandard.ZstdCompressor().compress(bytes(300 << 20))
-    trailer = Trailer(40960, len(bomb), 0, 0, 0, hashlib.sha256(bomb).digest())
+    trailer = replace(genuine[1], index_size=len(bomb), index_digest=digest_bytes(bomb))
     with pytest.raises(IntegrityError, match="bytes long"):
         decode_index(bomb, trailer)
 
