@@ -175,7 +175,7 @@ def test_the_vendor_signs_again_and_it_is_taken(fresh: Fresh, anatomy: Anatomy, 
     vendor = PrivateKey.from_pem(bundles.key.read_bytes())
     anatomy.signed_by(vendor, edit=renamed).make(fresh.host, WHOLE, BAD)
     assert "every file is intact" in fresh.host.run(["bash", BAD, "--check"]).stdout
-    assert "Something else 1.1.0" in fresh.host.run(["bash", BAD, "--info"]).stdout
+    assert '"title": "Something else"' in fresh.host.run(["bash", BAD, "--info", "--json"]).stdout
 
 
 def test_after_all_of_this_the_host_is_what_it_was(fresh: Fresh) -> None:
