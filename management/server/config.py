@@ -4,11 +4,37 @@ import tomllib
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 
 class ConfigError(Exception):
     """The configuration file cannot be used; the text lists every mistake."""
+
+
+class DatabaseConfig(BaseModel):
+    """Where the data lies, if not in the data folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str | None = Field(default=None, description="postgresql://USER@HOST:PORT/NAME; without it, an SQLite file")
+    password_file: Path | None = Field(default=None, description="its first line is the password of that user")
+
+    @field_validator("url")
+    @classmethod
+    def _postgresql(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        try:
+            url = make_url(value)
+        except ArgumentError as error:
+            raise ValueError("write it as postgresql://USER@HOST:PORT/NAME") from error
+        if url.get_backend_name() != "postgresql" or not url.database:
+            raise ValueError("write it as postgresql://USER@HOST:PORT/NAME")
+        if url.password is not None:
+            raise ValueError("a password does not belong here: put it into a file and name that in password_file")
+        return value
 
 
 class Config(BaseModel):
@@ -24,18 +50,37 @@ class Config(BaseModel):
     )
     ssh_port: int = Field(default=22, ge=1, le=65535)
     data_dir: Path
+    database: DatabaseConfig = DatabaseConfig()
     agents_dir: Path
     session_seconds: int = Field(default=7200, ge=1)
     deploy_timeout_seconds: int = Field(default=600, ge=10)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
-    @property
-    def database_file(self) -> Path:
-        return self.data_dir / "sealift.db"
+    def database_url(self) -> URL:
+        """The database, with its password.
+
+        Raises:
+            ConfigError: the password's file cannot be read.
+        """
+        if self.database.url is None:
+            return sqlite_url(self.data_dir / "sealift.db")
+        url = make_url(self.database.url).set(drivername="postgresql+psycopg")
+        if self.database.password_file is None:
+            return url
+        try:
+            lines = self.database.password_file.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise ConfigError(f"{self.database.password_file}: {error.strerror}") from error
+        return url.set(password=lines[0] if lines else "")
 
     @property
     def keys_dir(self) -> Path:
         return self.data_dir / "keys"
+
+
+def sqlite_url(file: Path) -> URL:
+    """An SQLite database in `file`."""
+    return URL.create("sqlite", database=str(file))
 
 
 def load_config(path: Path) -> Config:

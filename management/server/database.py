@@ -1,33 +1,36 @@
-"""The database: SQLite, with transactions that really are transactions.
+"""The database: SQLite on one node, PostgreSQL where there are several, with the same transactions on both.
 
-Reads begin deferred, writes begin immediate. A write that began as a read could otherwise fail half way because
-another writer came first. The rollback journal is kept (not WAL), so that a stopped server leaves one file that
-can be copied.
+A read sees one snapshot. Writes take turns: one that looks and then writes needs no other lock, whatever node it is
+on. On SQLite a write begins immediate (one that began as a read could fail half way because another came first) and
+the rollback journal is kept, not WAL, so that a stopped server leaves one file that can be copied. On PostgreSQL a
+write holds an advisory lock until it ends.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.orm import Session
 
 BUSY_MS = 30_000
+_WRITER = 0x5EA11F7  # the advisory lock that makes writes take turns
+_POOL = 20
 
 
 class Database:
-    """One SQLite file and its connections."""
+    """One database and its connections. `name` says which one, without its password."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.engine = _open(file)
+    def __init__(self, url: URL) -> None:
+        self.name = url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
+        self.engine, read = _open(url)
+        self._reader = self.engine.execution_options(**read)
         self._writer = self.engine.execution_options(writes=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session on one consistent snapshot. Nothing done in it is kept."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -51,8 +54,15 @@ class Database:
         self.engine.dispose()
 
 
-def _open(file: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{file}")
+def _open(url: URL) -> tuple[Engine, dict[str, Any]]:
+    """The engine, and the options of its connections that only read."""
+    if url.get_backend_name() == "sqlite":
+        return _open_sqlite(url), {}
+    return _open_postgresql(url), {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def _open_sqlite(url: URL) -> Engine:
+    engine = create_engine(url)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -65,5 +75,18 @@ def _open(file: Path) -> Engine:
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _open_postgresql(url: URL) -> Engine:
+    # A connection that the server closed meanwhile (a restart, a fail-over) is replaced before it is used.
+    engine = create_engine(url, pool_size=_POOL, pool_pre_ping=True)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("writes", False):
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {BUSY_MS}")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER})")
 
     return engine

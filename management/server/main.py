@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 
 from management import __version__
 from management.deploy.deployer import Deployer, DeployError, Places
@@ -53,14 +54,21 @@ def version() -> None:
 
 
 @cli.command()
-def migrate(context: typer.Context) -> None:
-    """Bring the database to this release's schema: all of it, or nothing."""
+def migrate(
+    context: typer.Context,
+    to: Annotated[str | None, typer.Option(help="A schema, such as 1.0.0, to go forward or back to.")] = None,
+) -> None:
+    """Bring the database to this release's schema, or to another one: all of it, or nothing.
+
+    Going back drops what the older schema has no place for. Stop the server and take a backup first.
+    """
     database = _database(_config(context))
-    before = schema.migrate(database)
-    if before.at_head:
-        typer.echo(f"schema {before.head}: nothing to do")
+    before = schema.migrate(database, to)
+    wanted = to or before.head
+    if before.current == wanted:
+        typer.echo(f"schema {wanted}: nothing to do")
     else:
-        typer.echo(f"schema {before.current or 'none'} -> {before.head}")
+        typer.echo(f"schema {before.current or 'none'} -> {wanted}")
 
 
 @cli.command("set-admin-password")
@@ -115,11 +123,15 @@ def main() -> None:
     os.umask(0o077)
     try:
         cli()
-    except (Failure, ConfigError, schema.NewerSchemaError) as error:
-        codes = {ConfigError: EXIT_USAGE, schema.NewerSchemaError: EXIT_NEWER_SCHEMA}
+    except (Failure, ConfigError, schema.UnknownSchemaError, schema.NewerSchemaError) as error:
+        codes = {
+            ConfigError: EXIT_USAGE,
+            schema.UnknownSchemaError: EXIT_USAGE,
+            schema.NewerSchemaError: EXIT_NEWER_SCHEMA,
+        }
         code = error.code if isinstance(error, Failure) else codes[type(error)]
         raise SystemExit(_say(code, error)) from error
-    except (schema.SchemaOutdatedError, passwords.PasswordError, images.ImageError, OSError) as error:
+    except (schema.SchemaOutdatedError, passwords.PasswordError, images.ImageError, SQLAlchemyError, OSError) as error:
         raise SystemExit(_say(EXIT_FAILED, error)) from error
 
 
@@ -136,7 +148,7 @@ def _config(context: typer.Context) -> Config:
 def _database(config: Config) -> Database:
     if not config.data_dir.is_dir():
         raise Failure(EXIT_FAILED, f"the data folder {config.data_dir} does not exist")
-    return Database(config.database_file)
+    return Database(config.database_url())
 
 
 def _migrated(config: Config) -> Database:

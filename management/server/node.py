@@ -48,7 +48,7 @@ class Node:
     def __init__(self, config: Config) -> None:
         self.uuid = uuid.uuid4().hex
         self.config = config
-        self.database = Database(config.database_file)
+        self.database = Database(config.database_url())
         self.events = Events()
         self.locks = KeyedLocks()
         self.processes = Processes()

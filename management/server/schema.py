@@ -18,6 +18,10 @@ class NewerSchemaError(Exception):
     """The database was written by a newer release; this one must leave it alone."""
 
 
+class UnknownSchemaError(Exception):
+    """Somebody asked for a schema that this release does not know."""
+
+
 class SchemaOutdatedError(Exception):
     """The database has to be migrated before this release can serve it."""
 
@@ -40,16 +44,13 @@ def schema_state(database: Database) -> SchemaState:
     Raises:
         NewerSchemaError: the database names a revision that this release does not have.
     """
-    script = ScriptDirectory(str(MIGRATIONS))
-    head = script.get_current_head()
-    if head is None:
-        raise LookupError(f"no migrations in {MIGRATIONS}")
+    history = _history()
+    head = history[0]
     with database.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    known = {revision.revision for revision in script.walk_revisions()}
-    if current is not None and current not in known:
+    if current is not None and current not in history:
         raise NewerSchemaError(
-            f"{database.file} has schema {current}, but release {__version__} knows only up to {head}. "
+            f"{database.name} has schema {current}, but release {__version__} knows only up to {head}. "
             "Use the release that wrote it, or restore the backup taken before the upgrade."
         )
     return SchemaState(current, head)
@@ -65,25 +66,36 @@ def require_head(database: Database) -> None:
     state = schema_state(database)
     if not state.at_head:
         raise SchemaOutdatedError(
-            f"{database.file} has schema {state.current or 'none'}, release {__version__} needs {state.head}. "
+            f"{database.name} has schema {state.current or 'none'}, release {__version__} needs {state.head}. "
             "Run `sealift-server migrate` first."
         )
 
 
-def migrate(database: Database) -> SchemaState:
-    """Bring the schema to this release's head in one transaction: all of it happens, or nothing.
+def migrate(database: Database, target: str | None = None) -> SchemaState:
+    """Bring the schema, forward or back, to `target` or to this release's head: all of it happens, or nothing.
 
-    Returns the state before.
+    Going back drops what the older schema has no place for. Returns the state before.
 
     Raises:
         NewerSchemaError: see `schema_state`.
+        UnknownSchemaError: this release has no migration called `target`.
     """
     before = schema_state(database)
-    if before.at_head:
+    history = _history()
+    wanted = target or before.head
+    if wanted not in history:
+        raise UnknownSchemaError(f"there is no schema {wanted}; this release knows {', '.join(reversed(history))}")
+    if before.current == wanted:
         return before
     config = AlembicConfig()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    forward = before.current is None or history.index(wanted) < history.index(before.current)
     with database.exclusive() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        (command.upgrade if forward else command.downgrade)(config, wanted)
     return before
+
+
+def _history() -> list[str]:
+    """All revisions, the newest first."""
+    return [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from tests.unit.management.postgresql import Cluster, running
 
 ROOT = Path(__file__).parents[3]
 if str(ROOT) not in sys.path:
@@ -84,11 +87,12 @@ class Install:
             for done in (self.run("migrate"), self.run("set-admin-password", stdin=PASSWORD + "\n")):
                 assert done.returncode == 0, done.stderr
             return self
-        from management.server.database import Database  # noqa: PLC0415 -- after the path is set
+        from management.server.config import sqlite_url  # noqa: PLC0415 -- after the path is set
+        from management.server.database import Database  # noqa: PLC0415
         from management.server.passwords import set_password  # noqa: PLC0415
         from management.server.schema import migrate  # noqa: PLC0415
 
-        database = Database(self.database)
+        database = Database(sqlite_url(self.database))
         migrate(database)
         set_password(database, "admin", PASSWORD, if_unset=False)
         database.close()
@@ -167,3 +171,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
 def session(server: Install) -> dict[str, str]:
     """A session of admin. A test that ends one makes its own."""
     return server.log_in()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL server for the whole session."""
+    with running() as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """The URL of an empty database, of each kind that the server knows."""
+    from management.server.config import sqlite_url  # noqa: PLC0415 -- after the path is set
+
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path / "x.db")
+    cluster: Cluster = request.getfixturevalue("postgresql")
+    return cluster.create(uuid.uuid4().hex)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from management.server.config import sqlite_url
 from management.server.database import Database
 from management.server.images import ImageError, parse_specs, register
 from management.server.schema import migrate
@@ -19,7 +20,7 @@ def spec(name: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(tmp_path / "x.db")
+    made = Database(sqlite_url(tmp_path / "x.db"))
     migrate(made)
     yield made
     made.close()

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from management.server.apis.images import IMAGE, QueryImage
 from management.server.clock import to_wire
+from management.server.config import sqlite_url
 from management.server.database import Database
 from management.server.errors import ApiError
 from management.server.messages import Caller
@@ -26,10 +26,13 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder: Path = tmp_path_factory.mktemp("query")
-    database = Database(folder / "x.db")
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path_factory.mktemp("query") / "x.db")
+    else:
+        url = request.getfixturevalue("postgresql").create("query")
+    database = Database(url)
     migrate(database)
     with database.write() as session:
         for number, row in enumerate(ROWS):

@@ -48,4 +48,4 @@ def test_configuration(tmp_path: Path, answers: dict[str, Any], expected: tuple[
     config = load_config(file)
     assert (config.listen_address, config.listen_port, str(config.management_ip), config.ssh_port) == expected
     assert config.agents_dir == Path("/opt/harbour/current/agents")
-    assert config.database_file == Path("/var/lib/harbour/sealift.db")
+    assert config.database_url().database == "/var/lib/harbour/sealift.db"

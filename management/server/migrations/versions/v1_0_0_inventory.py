@@ -4,6 +4,7 @@ Revision: 1.0.0
 """
 
 import uuid
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +12,16 @@ from alembic import op
 revision = "1.0.0"
 down_revision = None
 
+_TABLES = (
+    "RestAPIVO",
+    "ManagementNodeVO",
+    "ImageEO",
+    "HostEO",
+    "ClusterEO",
+    "ZoneEO",
+    "SessionVO",
+    "AccountVO",
+)
 ADMIN_UUID = "36c27e8ff05c4780bf6d2fa65700f22e"
 
 
@@ -104,9 +115,15 @@ def upgrade() -> None:
         sa.Column("createDate", sa.DateTime, nullable=False),
         sa.Column("finishedDate", sa.DateTime),
     )
-    moment = sa.func.strftime("%Y-%m-%d %H:%M:%f000", "now")
+    moment = datetime.now(UTC).replace(tzinfo=None)
     dates = {"createDate": moment, "lastOpDate": moment}
     zone_uuid, cluster_uuid = uuid.uuid4().hex, uuid.uuid4().hex
     op.execute(account.insert().values(uuid=ADMIN_UUID, name="admin", **dates))
     op.execute(zone.insert().values(uuid=zone_uuid, name="zone1", **dates))
     op.execute(cluster.insert().values(uuid=cluster_uuid, zoneUuid=zone_uuid, name="cluster1", **dates))
+
+
+def downgrade() -> None:
+    """Nothing was there before."""
+    for table in _TABLES:
+        op.drop_table(table)

@@ -36,3 +36,9 @@ def upgrade() -> None:
                CASE WHEN status = 'Connected' THEN "lastOpDate" ELSE "createDate" END"""
         )
     )
+
+
+def downgrade() -> None:
+    """Back to what 1.0.0 knows. Console agents register themselves anew after the next upgrade."""
+    op.drop_column("HostEO", "lastSeenDate")
+    op.drop_table("ConsoleProxyAgentVO")

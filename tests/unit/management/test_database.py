@@ -1,0 +1,100 @@
+"""The same transactions and the same migrations on SQLite and on PostgreSQL."""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from management.server.clock import now
+from management.server.database import Database
+from management.server.models.hosts import ZoneVO
+from management.server.models.identity import AccountVO
+from management.server.schema import NewerSchemaError, UnknownSchemaError, migrate, schema_state
+
+
+@pytest.fixture
+def database(database_url: Any) -> Iterator[Database]:
+    made = Database(database_url)
+    yield made
+    made.close()
+
+
+def zone(name: str) -> ZoneVO:
+    return ZoneVO(uuid=uuid.uuid4().hex, name=name, createDate=now(), lastOpDate=now())
+
+
+def names(database: Database) -> list[str]:
+    with database.read() as session:
+        return list(session.scalars(select(ZoneVO.name).order_by(ZoneVO.name)))
+
+
+def test_forward_and_back_keeps_what_both_schemas_know(database: Database) -> None:
+    assert migrate(database).current is None
+    with database.write() as session:
+        session.add(zone("kept"))
+    head = schema_state(database).head
+    for target in ("1.0.0", head, "1.0.0", head):
+        migrate(database, target)
+        assert schema_state(database).current == target
+        assert "kept" in names(database)
+    with database.read() as session:
+        assert session.scalars(select(AccountVO.name)).all() == ["admin"]
+
+
+def test_an_unknown_and_a_newer_schema_are_refused(database: Database) -> None:
+    migrate(database)
+    with pytest.raises(UnknownSchemaError, match="no schema 0\\.9; this release knows 1\\.0\\.0, "):
+        migrate(database, "0.9")
+    with database.exclusive() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9.9.9'"))
+    with pytest.raises(NewerSchemaError, match="9\\.9\\.9"):
+        migrate(database)
+
+
+def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
+    migrate(database)
+    before = names(database)
+    with pytest.raises(ZeroDivisionError), database.write() as session:
+        session.add(zone("half"))
+        session.flush()
+        raise ZeroDivisionError
+    assert names(database) == before
+
+
+def test_a_read_sees_one_moment(database: Database) -> None:
+    migrate(database)
+    counted = select(func.count()).select_from(ZoneVO)
+
+    def add() -> None:
+        with database.write() as session:
+            session.add(zone("later"))
+
+    writer = threading.Thread(target=add)
+    with database.read() as session:
+        first = session.execute(counted).scalar_one()
+        writer.start()
+        time.sleep(0.1)
+        assert session.execute(counted).scalar_one() == first
+    writer.join()
+    assert "later" in names(database)
+
+
+def test_writers_that_look_first_take_turns(database: Database) -> None:
+    migrate(database)
+
+    def add_if_absent() -> None:
+        with database.write() as session:
+            if session.scalars(select(ZoneVO).where(ZoneVO.name == "only")).first() is None:
+                time.sleep(0.01)
+                session.add(zone("only"))
+
+    threads = [threading.Thread(target=add_if_absent) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert names(database).count("only") == 1
