@@ -34,6 +34,9 @@ _UNIQUE: tuple[tuple[str, tuple[str, ...]], ...] = (
 _FILES: tuple[tuple[str, ...], ...] = (
     ("targets", "*", "baseline"),
     ("repository", "upstreams", "*", "gpg-keys", "*"),
+    ("repository", "upstreams", "*", "ca-file"),
+    ("repository", "upstreams", "*", "client-cert"),
+    ("repository", "upstreams", "*", "client-key"),
     ("server", "units", "*"),
     ("server", "config", "*", "template"),
     ("images", "*", "path"),

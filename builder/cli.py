@@ -12,6 +12,7 @@ import typer
 from builder import __version__, report
 from builder.console import command
 from builder.pipeline import build as build_bundle
+from builder.pipeline import explain as explain_package
 from builder.pipeline import lock as lock_manifest
 from builder.sign import (
     create_keypair,
@@ -76,16 +77,30 @@ def sealift(
 
 
 @app.command()
-def lock(manifest: ManifestPath, store: StorePath = None, json: JsonLines = False, quiet: Quiet = False) -> None:
+def lock(
+    manifest: ManifestPath,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="PACKAGE", help="Say why that RPM comes along; write nothing."),
+    ] = None,
+    store: StorePath = None,
+    json: JsonLines = False,
+    quiet: Quiet = False,
+) -> None:
     """Resolve the manifest to exact artifacts and write them to its .lock, which is to be committed.
 
     Which package index is asked is pip's own configuration: its files and PIP_* variables.
 
     \b
-    Example:
+    Examples:
       sealift lock bundle.toml && git diff bundle.lock
+      sealift lock bundle.toml --explain libuv
     """
     with command(json=json, quiet=quiet) as console:
+        if explain is not None:
+            lines = explain_package(manifest, explain, store=Store(store), sink=console.sink)
+            console.result(*report.explained(explain, lines))
+            return
         locked = lock_manifest(manifest, store=Store(store), sink=console.sink)
         console.result(*report.locked(locked.path, locked.lock))
 

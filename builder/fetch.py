@@ -9,7 +9,7 @@ from functools import partial
 from builder.manifest import LoadedManifest
 from builder.sources.image import check_fetched
 from builder.sources.project import build_wheel, sources_digest
-from builder.sources.rpm import fetch_rpms
+from builder.sources.rpm import Source, fetch_rpms
 from builder.sources.wheel import environments, fetch_wheels
 from builder.targets import python_of
 from payload.digest import digest_file
@@ -31,8 +31,7 @@ def fetch(loaded: LoadedManifest, lock: Lock, store: Store, sink: Sink) -> None:
         TrustError: a package is not signed by its upstream's keys.
     """
     _check_sources(loaded, lock)
-    upstreams = loaded.manifest.repository.upstreams
-    fetch_rpms(lock.rpms, upstreams, folder=loaded.folder, store=store, sink=sink)
+    fetch_rpms(Source(loaded.manifest.repository, loaded.folder, store, sink), lock.rpms)
     _wheels(loaded, lock, store, sink)
     _images(loaded, lock, store, sink)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from builder.manifest import LoadedManifest
 from payload.effects import atomic_write
 from payload.errors import InputError
-from payload.model import Document, Lock
+from payload.model import Document, Lock, LockedRpm
 
 
 def lock_path(manifest: Path) -> Path:
@@ -62,6 +62,14 @@ def read_lock(loaded: LoadedManifest) -> Lock:
             remedy=f"{remedy}, then look at what changed in {path.name}",
         )
     return lock
+
+
+def earlier_rpms(path: Path) -> tuple[LockedRpm, ...]:
+    """The packages of the lock that is at `path` now; none if there is none, or one of another version."""
+    try:
+        return Lock.model_validate_json(path.read_bytes()).rpms
+    except (OSError, ValidationError):
+        return ()
 
 
 def _mistakes(error: ValidationError) -> Iterator[str]:

@@ -41,6 +41,11 @@ _PATTERNS = {
     "stdin": "must be lower-case letters, digits and '_', and start with a letter",
     "url": "must be an http, https or file URL; an upstream may also be a folder, written ./… or ../…",
     "mode": "must be four octal digits such as 0640",
+    "mirrorlist": "must be an http, https or file URL",
+    "metalink": "must be an http, https or file URL",
+    "proxy": "must be an http or https URL",
+    "exclude": "must be a package's name, name.arch or NEVRA; * and ? are wildcards",
+    "modules": "must be NAME:STREAM",
     "sha256": "must be 64 lower-case hex digits",
 }
 """What a value must look like, by its key."""

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from builder.fetch import fetch
 from builder.freeze import freeze
-from builder.lockfile import lock_path, read_lock, write_lock
+from builder.lockfile import earlier_rpms, lock_path, read_lock, write_lock
 from builder.manifest import LoadedManifest, load_manifest
 from builder.pack import Content, check, pack
 from builder.resolve import resolve
+from builder.sources.rpm import Source, explain_rpm
 from builder.stage import stage_release
 from payload.digest import Digest
 from payload.effects import fsync_dir
@@ -50,10 +51,22 @@ def lock(manifest: Path, *, store: Store, sink: Sink) -> Locked:
         InputError, ResolveError, TrustError, IntegrityError: see `load_manifest` and `resolve`.
     """
     loaded = load_manifest(manifest)
-    made = resolve(loaded, store, sink)
     path = lock_path(loaded.path)
+    made = resolve(loaded, store, sink, previous=earlier_rpms(path))
     write_lock(path, made)
     return Locked(path, made)
+
+
+def explain(manifest: Path, package: str, *, store: Store, sink: Sink) -> tuple[str, ...]:
+    """Why an RPM is in: from what the manifest wants down to it, a line for each step. Nothing is written.
+
+    Raises:
+        UsageError: it is not in.
+        InputError, ResolveError, TrustError, IntegrityError: see `load_manifest` and `resolve`.
+    """
+    loaded = load_manifest(manifest)
+    source = Source(loaded.manifest.repository, loaded.folder, store, sink)
+    return explain_rpm(source, loaded.manifest.targets, package)
 
 
 def build(manifest: Path, *, out: Path | None, key: PrivateKey, rpm_key: Path, store: Store, sink: Sink) -> Built:

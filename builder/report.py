@@ -19,6 +19,11 @@ def locked(path: Path, lock: Lock) -> Report:
     return {"lock": str(path), **counts}, f"locked {text} in {path}"
 
 
+def explained(package: str, lines: tuple[str, ...]) -> Report:
+    """Why a package is in."""
+    return {"package": package, "chain": list(lines)}, "\n".join(lines)
+
+
 def built(bundle: Built) -> Report:
     """A bundle that was built."""
     size = bundle.path.stat().st_size

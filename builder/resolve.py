@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from builder.manifest import LoadedManifest
 from builder.sources.image import lock_image
-from builder.sources.rpm import lock_rpms
+from builder.sources.rpm import Source, lock_rpms
 from builder.sources.wheel import environments, lock_wheels
 from builder.targets import python_of
 from payload.events import Sink, stage
-from payload.model import Lock, LockedImage, LockedWheel
+from payload.model import Lock, LockedImage, LockedRpm, LockedWheel
 from payload.store import Store
 
 _AT_ONCE = 4
 """pip spends most of its time on the index's answers."""
 
 
-def resolve(loaded: LoadedManifest, store: Store, sink: Sink) -> Lock:
+def resolve(loaded: LoadedManifest, store: Store, sink: Sink, *, previous: Sequence[LockedRpm] = ()) -> Lock:
     """Resolve everything that the manifest wants. The same manifest and upstreams give the same lock.
+
+    That the packages of the lock before, `previous`, can be upgraded to the new ones is tried too.
 
     Raises:
         ResolveError: something cannot be resolved, found or built.
@@ -27,7 +30,8 @@ def resolve(loaded: LoadedManifest, store: Store, sink: Sink) -> Lock:
         InputError: an image is not what the manifest claims.
     """
     images = _images(loaded, sink)
-    rpms = lock_rpms(loaded.manifest, folder=loaded.folder, store=store, sink=sink)
+    source = Source(loaded.manifest.repository, loaded.folder, store, sink)
+    rpms = lock_rpms(source, loaded.manifest.targets, previous)
     wheels, pip = _wheels(loaded, store, sink)
     return Lock(manifest=loaded.digest, rpms=rpms, wheels=wheels, pip=pip, images=images)
 

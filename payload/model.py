@@ -66,6 +66,10 @@ RpmRequirement = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9/][A-Za-z0-9._+/()-]*( (<|<=|=|>=|>) [A-Za-z0-9:._+~^-]+)?$")
 ]
 """An RPM capability, as in a spec file's Requires: `NAME` or `NAME >= EVR`."""
+PackagePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*?][A-Za-z0-9._+*?:~^-]*$")]
+"""A package's name, name.arch or NEVRA, with the wildcards * and ?."""
+ModuleStream = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*:[A-Za-z0-9._+-]+$")]
+"""`NAME:STREAM`."""
 FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[^\s]+$")]
 UpstreamUrl = Annotated[str, StringConstraints(pattern=r"^((https?|file)://|\.\.?/)[^\s]+$")]
@@ -101,16 +105,43 @@ class Upstream(Document):
     """An rpm-md repository that packages come from at build time."""
 
     id: Name
-    url: UpstreamUrl
+    url: UpstreamUrl | None = None
+    mirrorlist: Url | None = None
+    """A text with one base URL a line."""
+    metalink: Url | None = None
+    """Base URLs, and the digests of which repomd.xml must have one."""
     gpg_keys: tuple[str, ...] = Field(min_length=1)
     """Files with the keys that sign its packages and metadata."""
     signed_metadata: bool = True
+    exclude: tuple[PackagePattern, ...] = ()
+    """Packages of this upstream that are as if they were not there."""
+    proxy: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")] | None = None
+    ca_file: str | None = None
+    client_cert: str | None = None
+    """A PEM file; the key may be in it or in `client_key`."""
+    client_key: str | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Upstream:
+        if sum(origin is not None for origin in (self.url, self.mirrorlist, self.metalink)) != 1:
+            raise ValueError("exactly one of 'url', 'mirrorlist' and 'metalink' must be given")
+        if self.client_key is not None and self.client_cert is None:
+            raise ValueError("'client-key' goes with a 'client-cert'")
+        return self
 
 
 class Repository(Document):
     """The packages that the product wants on its host."""
 
     packages: tuple[RpmRequirement, ...] = ()
+    exclude: tuple[PackagePattern, ...] = ()
+    """Packages that no upstream may bring."""
+    modules: tuple[ModuleStream, ...] = ()
+    """Module streams to enable besides the default ones."""
+    weak_dependencies: bool = False
+    """Whether recommended packages come along."""
+    variables: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,30}$")], str] = {}
+    """Values for `$releasever` and other variables in the URLs of upstreams; `$basearch` and `$arch` need none."""
     upstreams: tuple[Upstream, ...] = ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import total_ordering
-from typing import Self
+from typing import Any, Self
 
 from payload.errors import InputError
 
@@ -110,6 +110,13 @@ class Nevra:
             raise InputError("bad-nevra", f"{text.strip()!r} is not of the form name-[epoch:]version-release.arch")
         epoch = match["epoch"] or match["first"] or "0"
         return cls(match["name"], int(epoch), match["version"], match["release"], match["arch"])
+
+    @classmethod
+    def of(cls, solvable: Any) -> Self:
+        """The name of a package of libsolv."""
+        epoch, _, rest = solvable.evr.rpartition(":")
+        version, _, release = rest.rpartition("-")
+        return cls(solvable.name, int(epoch or 0), version, release, solvable.arch)
 
     @property
     def evr(self) -> Evr:

@@ -9,11 +9,22 @@ from typing import Any
 import solv  # type: ignore[import-untyped]
 
 from payload.errors import ResolveError
+from repos.considered import Policy, hidden_packages
 from repos.metadata import Metadata
 from repos.nevra import Nevra, Requirement
 from repos.repomd import bad_metadata
+from repos.solvcache import load_files, load_packages
 
 _RELATIONS = {"<": solv.REL_LT, "=": solv.REL_EQ, ">": solv.REL_GT}
+_EXTEND = solv.Repo.REPO_EXTEND_SOLVABLES | solv.Repo.REPO_LOCALPOOL | solv.Repo.REPO_REUSE_REPODATA
+_INSTALL_ONLY = (
+    "kernel",
+    "kernel-PAE",
+    "installonlypkg(kernel)",
+    "installonlypkg(kernel-module)",
+    "installonlypkg(vm)",
+    "multiversion(kernel)",
+)
 _COPIED = (
     solv.SOLVABLE_PROVIDES,
     solv.SOLVABLE_REQUIRES,
@@ -42,10 +53,16 @@ class Pool:
 
     Raises:
         IntegrityError: an upstream's metadata cannot be read.
+        ResolveError: no upstream has one of the policy's module streams, or they do not go together.
     """
 
     def __init__(
-        self, upstreams: Sequence[Metadata], wanted: Sequence[Requirement], baseline: Iterable[Nevra], arch: str
+        self,
+        upstreams: Sequence[Metadata],
+        wanted: Sequence[Requirement],
+        baseline: Iterable[Nevra],
+        arch: str,
+        policy: Policy,
     ) -> None:
         self.native = solv.Pool()
         self.native.setdisttype(solv.Pool.DISTTYPE_RPM)
@@ -64,6 +81,13 @@ class Pool:
         self.native.createwhatprovides()
         self.unknown = self._fill(host, files)
         self.native.addfileprovides()
+        self.native.createwhatprovides()
+        if hidden := hidden_packages(self.native, repos, policy):
+            self._hide(hidden)
+
+    def _hide(self, solvables: set[int]) -> None:
+        """These are as if they were not there."""
+        self.native.set_considered_list([one.id for one in self.native.solvables_iter() if one.id not in solvables])
         self.native.createwhatprovides()
 
     def dep(self, requirement: Requirement) -> Any:
@@ -96,6 +120,11 @@ class Pool:
         flags |= solv.Job.SOLVER_SETEVR | solv.Job.SOLVER_SETARCH
         return WantedJob(str(requirement), candidates, self.native.Job(flags, self.native.towhatprovides(candidates)))
 
+    def multiversion_jobs(self) -> list[Any]:
+        """Jobs by which versions of a kernel are installed beside each other, as dnf does."""
+        flags = solv.Job.SOLVER_MULTIVERSION | solv.Job.SOLVER_SOLVABLE_PROVIDES
+        return [self.native.Job(flags, self.native.Dep(name).id) for name in _INSTALL_ONLY]
+
     def _candidates(self, requirement: Requirement, dep: Any) -> list[int]:
         """What dnf takes for such a word: packages of that name, else what provides it; a bare name also stands for the
         packages that obsolete it."""
@@ -110,18 +139,24 @@ class Pool:
 
     def _load(self, metadata: Metadata) -> Any:
         repo = self.native.add_repo(metadata.upstream.id)
-        with metadata.unpack("primary") as primary:
-            if primary is None or not repo.add_rpmmd(solv.xfopen_fd("", primary.fileno()), None):
-                raise bad_metadata(metadata.upstream.url, f"its primary metadata cannot be read: {self.native.errstr}")
+
+        def parse() -> None:
+            with metadata.unpack("primary") as primary:
+                if primary is None or not repo.add_rpmmd(solv.xfopen_fd("", primary.fileno()), None):
+                    raise bad_metadata(metadata.where, f"its primary metadata cannot be read: {self.native.errstr}")
+
+        if (primary := metadata.find("primary")) is not None:
+            load_packages(repo, metadata.cache, primary[0].digest, parse)
         return repo
 
     def _extend(self, metadata: Metadata, repo: Any) -> None:
-        with metadata.unpack("filelists") as filelists:
-            if filelists is None:
-                return
-            stream = solv.xfopen_fd("", filelists.fileno())
-            if not repo.add_rpmmd(stream, "FL", solv.Repo.REPO_EXTEND_SOLVABLES | solv.Repo.REPO_LOCALPOOL):
-                raise bad_metadata(metadata.upstream.url, f"its file lists cannot be read: {self.native.errstr}")
+        def parse() -> None:
+            with metadata.unpack("filelists") as filelists:
+                if filelists is None or not repo.add_rpmmd(solv.xfopen_fd("", filelists.fileno()), "FL", _EXTEND):
+                    raise bad_metadata(metadata.where, f"its file lists cannot be read: {self.native.errstr}")
+
+        if (filelists := metadata.find("filelists")) is not None:
+            load_files(repo, metadata.cache, filelists[0].digest, parse)
 
     def _intern(self, wanted: Sequence[Requirement]) -> None:
         """Let libsolv look for wanted files too: it does so only for those that some package requires."""

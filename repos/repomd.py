@@ -13,8 +13,10 @@ from payload.digest import CHUNK, Digest
 from payload.errors import IntegrityError, ResolveError
 
 REPOMD = "repodata/repomd.xml"
-KINDS = ("primary", "filelists")
+CLOSURE_KINDS = ("primary", "filelists", "modules")
 """The documents that the closure is solved from."""
+KINDS = (*CLOSURE_KINDS, "updateinfo", "group", "group_gz")
+"""The documents that are read at all."""
 
 _NAMESPACE = "{http://linux.duke.edu/metadata/repo}"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -50,15 +52,24 @@ def parse_repomd(content: bytes, *, where: str) -> Repomd:
         IntegrityError: it is malformed, has a document type, or names a file by an unsafe path.
         ResolveError: it names a file by another digest than SHA-256.
     """
-    screen(content, where=where)
-    try:
-        root = ET.fromstring(content)  # noqa: S314 - screened: without a document type there are no entities to expand
-    except ET.ParseError as error:
-        raise bad_metadata(where, str(error)) from error
+    root = parse_xml(content, where=where)
     files = tuple(
         _file(element, where) for element in root.iterfind(f"{_NAMESPACE}data") if element.get("type") in KINDS
     )
     return Repomd(root.findtext(f"{_NAMESPACE}revision", ""), files)
+
+
+def parse_xml(content: bytes, *, where: str) -> ET.Element:
+    """The root of an XML document from outside.
+
+    Raises:
+        IntegrityError: it is malformed or has a document type.
+    """
+    screen(content, where=where)
+    try:
+        return ET.fromstring(content)  # noqa: S314 - screened: without a document type there are no entities to expand
+    except ET.ParseError as error:
+        raise bad_metadata(where, str(error)) from error
 
 
 def screen(content: bytes | IO[bytes], *, where: str) -> None:

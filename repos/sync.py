@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedRandom
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import requests
@@ -46,13 +48,46 @@ def join_url(base: str, location: str) -> str:
     return f"{base.rstrip('/')}/{quote(location, safe=_PLAIN)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a server asks for besides what the environment says. `certificate` and `key` are PEM files."""
+
+    proxy: str | None = None
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """The arguments of a request. Given with each, because the environment's come before a session's."""
+        words: dict[str, Any] = {}
+        if self.proxy is not None:
+            words["proxies"] = {"http": self.proxy, "https": self.proxy}
+        if self.ca_file is not None:
+            words["verify"] = str(self.ca_file)
+        if self.certificate is not None:
+            own = str(self.certificate)
+            words["cert"] = (own, str(self.key)) if self.key else own
+        return words
+
+
 class Fetcher:
-    """Fetches into `store`. Proxies, CA file and netrc come from the environment, as `requests` reads them."""
+    """Fetches into `store`. What `access` leaves open (proxies, CA file; netrc always) comes from the environment, as
+    `requests` reads it."""
 
     def __init__(
-        self, store: Store, sink: Sink, *, jobs: int = 6, attempts: int = 4, timeout: float = 30, pause: float = 0.5
+        self,
+        store: Store,
+        sink: Sink,
+        *,
+        access: Access | None = None,
+        jobs: int = 6,
+        attempts: int = 4,
+        timeout: float = 30,
+        pause: float = 0.5,
     ) -> None:
         self.store = store
+        self._words = (access or Access()).words
         self._sink = sink
         self._jobs = jobs
         self._attempts = attempts
@@ -94,12 +129,13 @@ class Fetcher:
         sizes = [item.size for item in wanted.values()]
         total = None if None in sizes else sum(size for size in sizes if size is not None)
         self._sink.emit(Started(stage, text, total))
-        self._stopped.clear()
         try:
             self._fetch_all(tuple(wanted.values()), stage)
         except BaseException:
             self._sink.emit(Failed(stage, text))
             raise
+        finally:
+            self._stopped.clear()
         self._sink.emit(Finished(stage, f"{text}: {len(wanted)} files", time.monotonic() - begun))
 
     def _fetch_all(self, downloads: Sequence[Download], stage: str) -> None:
@@ -114,24 +150,31 @@ class Fetcher:
                 raise
 
     def _fetch_one(self, item: Download, stage: str) -> None:
+        """Try the URLs in turn until the file is whole; a try that gets further than any before is no failure."""
         reasons: list[str] = []
         differs = False
-        urls = list(item.urls)
-        for attempt in range(self._attempts * len(item.urls)):
-            if not urls:
-                break
-            self._wait(attempt // len(urls))
-            url = urls[attempt % len(urls)]
+        urls = deque(item.urls)
+        failures = reached = 0
+        while urls and failures < self._attempts * len(item.urls):
+            self._wait(failures // len(urls))
+            url = urls[0]
+            urls.rotate(-1)
+            got = 0
             try:
                 with self.store.incoming(item.digest, resume=True) as out:
-                    if not (self.store.has(item.digest) and out.tell() == 0):
-                        self._transfer(url, item, out, stage)
+                    try:
+                        if not (self.store.has(item.digest) and out.tell() == 0):
+                            self._transfer(url, item, out, stage)
+                    finally:
+                        got = out.tell()
                 return
             except _NotThereError as error:
                 urls.remove(url)
                 reasons.append(str(error))
             except _Broken as error:
                 differs = isinstance(error, IntegrityError)
+                failures = 0 if got > reached and not differs else failures + 1
+                reached = max(got, reached)
                 reasons.append(f"{url}: {_why(error)}")
         self._give_up(item, reasons, differs)
 
@@ -187,7 +230,7 @@ class Fetcher:
                 yield offset, chunks
             return
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
-        with self._session.get(url, headers=headers, stream=True, timeout=self._timeout) as answer:
+        with self._session.get(url, headers=headers, stream=True, timeout=self._timeout, **self._words) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable and offset:
                 with self._open(url, 0) as whole:
                     yield whole

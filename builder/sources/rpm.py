@@ -2,47 +2,204 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.memo import mark_checked, was_checked
 from payload.digest import digest_file
+from payload.errors import ResolveError, UsageError
 from payload.events import Note, Sink, stage
-from payload.model import LockedRpm, Manifest, Upstream
+from payload.model import LockedRpm, Repository, Target, Upstream
 from payload.store import Store
-from repos.closure import ResolvedPackage, resolve_closure
-from repos.metadata import load_metadata
+from repos.closure import Closure, ResolvedPackage, resolve_closure
+from repos.considered import Policy
+from repos.metadata import Metadata, load_metadata
 from repos.nevra import Nevra
+from repos.origin import find_origin
 from repos.signatures import verify_packages
-from repos.sync import Download, Fetcher, join_url
+from repos.sync import Access, Download, Fetcher, join_url
 
 
-def lock_rpms(manifest: Manifest, *, folder: Path, store: Store, sink: Sink) -> tuple[LockedRpm, ...]:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The repositories of a manifest, and what is needed to read them. `folder`: what its paths are relative to."""
+
+    repository: Repository
+    folder: Path
+    store: Store
+    sink: Sink
+    arch: str = "x86_64"
+
+    def fetcher(self, upstream: Upstream) -> Fetcher:
+        """What fetches from `upstream`."""
+        ca, certificate, key = (
+            None if name is None else self.folder / name
+            for name in (upstream.ca_file, upstream.client_cert, upstream.client_key)
+        )
+        return Fetcher(self.store, self.sink, access=Access(upstream.proxy, ca, certificate, key))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What stands for the variables of URLs."""
+        return {"basearch": self.arch, "arch": self.arch} | self.repository.variables
+
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """The upstreams, paths made URLs."""
+        return tuple(self._located(upstream) for upstream in self.repository.upstreams)
+
+    @property
+    def policy(self) -> Policy:
+        """What the manifest says about the choice."""
+        repository = self.repository
+        return Policy(repository.exclude, repository.modules, repository.weak_dependencies)
+
+    def keys(self, upstream: Upstream) -> list[Path]:
+        """The key files of an upstream."""
+        return [self.folder / name for name in upstream.gpg_keys]
+
+    def metadata(self, *kinds: str) -> list[Metadata]:
+        """The metadata of every upstream: what the closure needs, and documents of the `kinds` besides."""
+        return [
+            load_metadata(upstream, self.keys(upstream), self.fetcher(upstream), variables=self.variables, also=kinds)
+            for upstream in self.upstreams
+        ]
+
+    def _located(self, upstream: Upstream) -> Upstream:
+        if upstream.url is None or not upstream.url.startswith("."):
+            return upstream
+        return upstream.model_copy(update={"url": (self.folder / upstream.url).resolve().as_uri()})
+
+
+def lock_rpms(source: Source, targets: Sequence[Target], previous: Sequence[LockedRpm] = ()) -> tuple[LockedRpm, ...]:
     """What the targets need beyond their baselines, sorted by name and version.
+
+    What an install, and an upgrade from the set `previous`, change on each target is told to the sink.
 
     Raises:
         ResolveError: an upstream cannot be read, or a requirement cannot be met; names who requires what.
         TrustError: an upstream's metadata is not signed as the manifest says.
     """
-    wanted = manifest.repository.packages
-    if not wanted:
+    if not source.repository.packages:
         return ()
-    fetcher = Fetcher(store, sink)
-    upstreams = [
-        load_metadata(_located(upstream, folder), _keys(upstream, folder), fetcher)
-        for upstream in manifest.repository.upstreams
-    ]
-    with stage(sink, "closure", f"resolve {len(wanted)} packages"):
-        targets = sorted({(target.baseline or "", target.arch) for target in manifest.targets})
-        found = [
-            resolve_closure(wanted, upstreams, baseline=_baseline(name, folder), arch=arch) for name, arch in targets
-        ]
-    for (name, _), answer in zip(targets, found, strict=True):
-        if answer.unknown:
-            few = ", ".join(str(nevra) for nevra in answer.unknown[:5])
-            sink.emit(Note(f"{name}: no upstream has {len(answer.unknown)} of its packages, such as {few}", "warning"))
-    locked = {str(package.nevra): _locked(package) for answer in found for package in answer.packages}
+    upstreams = source.metadata()
+    locked: dict[str, LockedRpm] = {}
+    for name, arch in _kinds_of_host(targets):
+        baseline = read_baseline(source.folder / name) if name else ()
+        closure = _solve(source, upstreams, baseline, arch)
+        _tell(source.sink, f"install on {name or 'an empty host'}", closure)
+        if previous and {_nevra(rpm) for rpm in previous} != {one.nevra for one in closure.packages}:
+            _try_upgrade(source, upstreams, closure, _with(baseline, previous), arch)
+        locked |= {str(package.nevra): _locked(package) for package in closure.packages}
     return tuple(locked[nevra] for nevra in sorted(locked))
+
+
+def explain_rpm(source: Source, targets: Sequence[Target], package: str) -> tuple[str, ...]:
+    """Why `package` is in the closure, a line for each step.
+
+    Raises:
+        UsageError: it is not in it for any target.
+        ResolveError, TrustError: see `lock_rpms`.
+    """
+    upstreams = source.metadata()
+    for name, arch in _kinds_of_host(targets):
+        baseline = read_baseline(source.folder / name) if name else ()
+        if lines := _solve(source, upstreams, baseline, arch).why(package):
+            return lines
+    raise UsageError("not-included", f"no package {package} comes along", remedy="see the lock for those that do")
+
+
+def read_baseline(path: Path) -> tuple[Nevra, ...]:
+    """The packages of a baseline file: a NEVRA a line, as `rpm -qa` prints them; `#` begins a comment.
+
+    Raises:
+        InputError: a line is no NEVRA.
+    """
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    # rpm's database lists the public keys that it knows as packages.
+    wanted = (line for line in lines if line and not line.startswith(("#", "gpg-pubkey-")))
+    return tuple(Nevra.parse(line) for line in wanted)
+
+
+def fetch_rpms(source: Source, rpms: Sequence[LockedRpm]) -> None:
+    """Have `rpms` in the store, every signature checked against the keys of its upstream. With a warm store, nobody is
+    asked.
+
+    Raises:
+        ResolveError, IntegrityError: one cannot be had as it was locked.
+        TrustError: one is not signed by a key of its upstream.
+    """
+    for upstream in source.upstreams:
+        own = [rpm for rpm in rpms if rpm.upstream == upstream.id]
+        if missing := [rpm for rpm in own if not source.store.has(rpm.digest)]:
+            fetcher = source.fetcher(upstream)
+            urls = find_origin(upstream, source.variables, fetcher).urls
+            fetcher.fetch(_downloads(missing, urls), stage=f"rpms {upstream.id}", text=f"packages of {upstream.id}")
+        _check_signatures(source, upstream, own)
+
+
+def _downloads(rpms: Sequence[LockedRpm], urls: Sequence[str]) -> Iterator[Download]:
+    """Each from another mirror first, so that the work is spread."""
+    for number, rpm in enumerate(rpms):
+        turned = (*urls[number % len(urls) :], *urls[: number % len(urls)])
+        yield Download(tuple(join_url(url, rpm.location) for url in turned), rpm.digest, rpm.size)
+
+
+def _check_signatures(source: Source, upstream: Upstream, rpms: Sequence[LockedRpm]) -> None:
+    keys = source.keys(upstream)
+    inputs = "\n".join(["signatures 1", *map(digest_file, keys), "", *sorted(rpm.digest for rpm in rpms)]).encode()
+    if not rpms or was_checked(source.store, inputs):
+        return
+    with stage(source.sink, "signatures", f"check the signatures of {len(rpms)} packages of {upstream.id}"):
+        verify_packages([source.store.path(rpm.digest) for rpm in rpms], keys)
+    mark_checked(source.store, inputs)
+
+
+def _kinds_of_host(targets: Sequence[Target]) -> list[tuple[str, str]]:
+    return sorted({(target.baseline or "", target.arch) for target in targets})
+
+
+def _solve(source: Source, upstreams: Sequence[Metadata], baseline: Iterable[Nevra], arch: str) -> Closure:
+    wanted = source.repository.packages
+    with stage(source.sink, "closure", f"resolve {len(wanted)} packages"):
+        return resolve_closure(wanted, upstreams, baseline=baseline, arch=arch, policy=source.policy)
+
+
+def _try_upgrade(source: Source, upstreams: Sequence[Metadata], new: Closure, host: Sequence[Nevra], arch: str) -> None:
+    """Solve for what the installer will do on a host that has the previous set: install exactly the new one."""
+    wanted = [f"{one.nevra.name} = {one.nevra.evr}" for one in new.packages if one.requested]
+    policy = replace(source.policy, only=frozenset(one.nevra for one in new.packages))
+    try:
+        closure = resolve_closure(wanted, upstreams, baseline=host, arch=arch, policy=policy)
+    except ResolveError as error:
+        raise ResolveError(
+            "upgrade-unresolvable",
+            "The packages of the lock before cannot be upgraded to the new ones",
+            details=error.details,
+            remedy="Want other versions; or, if no host has the set before, remove the old lock and lock again.",
+        ) from error
+    _tell(source.sink, "upgrade from the lock before", closure)
+
+
+def _tell(sink: Sink, what: str, closure: Closure) -> None:
+    if closure.unknown:
+        few = ", ".join(str(nevra) for nevra in closure.unknown[:5])
+        sink.emit(Note(f"{what}: no upstream has {len(closure.unknown)} of its packages, such as {few}", "warning"))
+    changes = (("upgrades", closure.upgraded), ("removes", closure.removed))
+    texts = [f"{verb} {', '.join(one.short for one in nevras)}" for verb, nevras in changes if nevras]
+    sink.emit(Note(f"{what}: {'; '.join([f'{len(closure.packages)} packages', *texts])}"))
+
+
+def _with(baseline: Iterable[Nevra], previous: Iterable[LockedRpm]) -> tuple[Nevra, ...]:
+    """The host after an install of `previous`."""
+    newer = [_nevra(rpm) for rpm in previous]
+    replaced = {(nevra.name, nevra.arch) for nevra in newer}
+    return (*(nevra for nevra in baseline if (nevra.name, nevra.arch) not in replaced), *newer)
+
+
+def _nevra(rpm: LockedRpm) -> Nevra:
+    return Nevra(rpm.name, rpm.epoch, rpm.version, rpm.release, rpm.arch)
 
 
 def _locked(package: ResolvedPackage) -> LockedRpm:
@@ -58,43 +215,3 @@ def _locked(package: ResolvedPackage) -> LockedRpm:
         size=package.size,
         requested=package.requested,
     )
-
-
-def _baseline(name: str, folder: Path) -> tuple[Nevra, ...]:
-    if not name:
-        return ()
-    lines = (folder / name).read_text(encoding="utf-8").splitlines()
-    return tuple(Nevra.parse(line.strip()) for line in lines if line.strip() and not line.startswith("#"))
-
-
-def fetch_rpms(
-    rpms: Sequence[LockedRpm], upstreams: Iterable[Upstream], *, folder: Path, store: Store, sink: Sink
-) -> None:
-    """Have `rpms` in the store, every signature checked against the keys of its upstream.
-
-    Raises:
-        ResolveError, IntegrityError: one cannot be had as it was locked.
-        TrustError: one is not signed by a key of its upstream.
-    """
-    urls = {upstream.id: _located(upstream, folder).url for upstream in upstreams}
-    downloads = [Download((join_url(urls[rpm.upstream], rpm.location),), rpm.digest, rpm.size) for rpm in rpms]
-    Fetcher(store, sink).fetch(downloads, stage="rpms", text="fetch packages")
-    for upstream in upstreams:
-        own = [rpm for rpm in rpms if rpm.upstream == upstream.id]
-        keys = _keys(upstream, folder)
-        inputs = "\n".join(["signatures 1", *map(digest_file, keys), "", *sorted(rpm.digest for rpm in own)]).encode()
-        if own and not was_checked(store, inputs):
-            with stage(sink, "signatures", f"check the signatures of {len(own)} packages of {upstream.id}"):
-                verify_packages([store.path(rpm.digest) for rpm in own], keys)
-            mark_checked(store, inputs)
-
-
-def _located(upstream: Upstream, folder: Path) -> Upstream:
-    """`upstream` with a path made a URL."""
-    if not upstream.url.startswith("."):
-        return upstream
-    return upstream.model_copy(update={"url": (folder / upstream.url).resolve().as_uri()})
-
-
-def _keys(upstream: Upstream, folder: Path) -> list[Path]:
-    return [folder / name for name in upstream.gpg_keys]

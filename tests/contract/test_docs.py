@@ -56,6 +56,8 @@ def default_of(field: FieldInfo) -> str:
         return "required"
     if field.default is None or isinstance(field.default, BaseModel):
         return "none"
+    if field.default == {}:
+        return "`{}`"
     words = {True: "true", False: "false"} if isinstance(field.default, bool) else {(): "[]"}
     return f"`{words.get(field.default, field.default)}`"
 
@@ -94,7 +96,8 @@ def test_every_template_variable_is_explained() -> None:
 
 def test_the_examples_are_one_manifest_that_uses_every_key(tmp_path: Path) -> None:
     source = "\n".join(text for kind, text in _FENCE.findall((DOCS / "manifest.md").read_text()) if kind == "toml")
-    for name in ("el9-minimal.txt", "keys/RPM-GPG-KEY-example", "pyproject.toml", "agents/probe/pyproject.toml",
+    for name in ("el9-minimal.txt", "keys/RPM-GPG-KEY-example", "keys/RPM-GPG-KEY-extra", "keys/ca.pem",
+                 "keys/builder.pem", "keys/builder.key", "pyproject.toml", "agents/probe/pyproject.toml",
                  "units/shop.service.j2", "config/shop.toml.j2", "images/till.qcow2"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")

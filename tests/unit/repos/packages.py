@@ -79,11 +79,12 @@ def build_rpm(spec: Spec, folder: Path, *, scripts: str = "") -> Path:
     return folder / spec.filename
 
 
-def write_repository(folder: Path, specs: Sequence[Spec], *, filelists: bool = True) -> Path:
+def write_repository(folder: Path, specs: Sequence[Spec], *, filelists: bool = True, modules: str = "") -> Path:
     """Write `folder/repodata` for packages that nobody built: their digests are made up, everything else is read."""
     repodata = folder / "repodata"
     repodata.mkdir(parents=True)
     documents = {"primary": _primary(specs)} | ({"filelists": _filelists(specs)} if filelists else {})
+    documents |= {"modules": modules} if modules else {}
     records = [_record(repodata, kind, text.encode()) for kind, text in documents.items()]
     head = '<?xml version="1.0" encoding="UTF-8"?>\n<repomd xmlns="http://linux.duke.edu/metadata/repo">'
     (repodata / "repomd.xml").write_text("\n".join([head, "<revision>1</revision>", *records, "</repomd>", ""]))
@@ -92,10 +93,11 @@ def write_repository(folder: Path, specs: Sequence[Spec], *, filelists: bool = T
 
 def _record(repodata: Path, kind: str, content: bytes) -> str:
     packed = gzip.compress(content, mtime=0)
-    (repodata / f"{kind}.xml.gz").write_bytes(packed)
+    name = f"{kind}.{'yaml' if kind == 'modules' else 'xml'}.gz"
+    (repodata / name).write_bytes(packed)
     return (
         f'<data type="{kind}"><checksum type="sha256">{_sha256(packed)}</checksum>'
-        f'<open-checksum type="sha256">{_sha256(content)}</open-checksum><location href="repodata/{kind}.xml.gz"/>'
+        f'<open-checksum type="sha256">{_sha256(content)}</open-checksum><location href="repodata/{name}"/>'
         f"<timestamp>1</timestamp><size>{len(packed)}</size><open-size>{len(content)}</open-size></data>"
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,8 +23,17 @@ class Behaviour:
     ranges: bool = True
     rate: float = 0
     extra: bytes = b""
+    before: Callable[[str], None] = lambda path: None
+    """Called with the path of each request, before its file is looked for; never twice at once."""
+    drop: float = 0
+    """The share of requests that get half of the bytes, by the dice."""
+    delay: float = 0
+    """Seconds before an answer."""
+    credentials: str = ""
+    """`USER:PASSWORD` that each request must bring."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Path and Range of each request."""
+    dice: random.Random = field(default_factory=lambda: random.Random(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def spend(self, name: str) -> bool:
@@ -61,6 +72,14 @@ def _answer(request: BaseHTTPRequestHandler, folder: Path, behaviour: Behaviour)
     wanted = request.headers.get("Range", "")
     behaviour.requests.append((request.path, wanted))
     path = folder / request.path.lstrip("/")
+    with behaviour.lock:
+        behaviour.before(request.path)
+    time.sleep(behaviour.delay)
+    if behaviour.credentials:
+        expected = f"Basic {base64.b64encode(behaviour.credentials.encode()).decode()}"
+        if request.headers.get("Authorization") != expected:
+            request.send_error(401)
+            return
     if behaviour.spend("fail") or not path.is_file():
         request.send_error(404 if not path.is_file() else 503)
         return
@@ -78,7 +97,7 @@ def _answer(request: BaseHTTPRequestHandler, folder: Path, behaviour: Behaviour)
         request.send_response(200)
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
-    if behaviour.spend("cut"):
+    if behaviour.spend("cut") or behaviour.dice.random() < behaviour.drop:
         request.wfile.write(body[: len(body) // 2])
         request.close_connection = True
         return

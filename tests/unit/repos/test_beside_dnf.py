@@ -79,7 +79,7 @@ def test_the_set_is_dnfs(tmp_path: Path) -> None:
             answer = dnf.ask(
                 root=str(host(folder / "root", question.present)),
                 cache=str(folder / "cache"),
-                repositories={one.upstream.id: one.upstream.url.removeprefix("file://") for one in metadata},
+                repositories={one.upstream.id: one.where.removeprefix("file://") for one in metadata},
                 wanted=question.wanted,
             )
             theirs = answer.get("install", ["no answer"])

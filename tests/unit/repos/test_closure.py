@@ -12,6 +12,7 @@ from payload.events import NullSink
 from payload.model import Upstream
 from payload.store import Store
 from repos.closure import Closure, resolve_closure
+from repos.considered import Policy, excluded
 from repos.metadata import Metadata, load_metadata
 from repos.nevra import Nevra
 from repos.sync import Fetcher
@@ -20,8 +21,8 @@ from tests.unit.repos.packages import Spec, fake_digest, write_repository
 SHELL = Spec("shell", "5", files=("/usr/bin/sh", "/usr/share/shell/rc"), arch="x86_64")
 
 
-def load(tmp_path: Path, specs: Sequence[Spec], name: str = "base") -> Metadata:
-    folder = write_repository(tmp_path / name, specs)
+def load(tmp_path: Path, specs: Sequence[Spec], name: str = "base", *, written: bool = False) -> Metadata:
+    folder = tmp_path / name if written else write_repository(tmp_path / name, specs)
     upstream = Upstream(id=name, url=f"file://{folder}", gpg_keys=("key",), signed_metadata=False)
     return load_metadata(upstream, [], Fetcher(Store(tmp_path / "store"), NullSink()))
 
@@ -151,3 +152,71 @@ def test_a_conflict_is_named(tmp_path: Path) -> None:
 def test_a_malformed_requirement(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         resolve_closure(["tool =="], [load(tmp_path, [SHELL])])
+
+
+def test_excluded_packages_are_as_if_they_were_not_there(tmp_path: Path) -> None:
+    metadata = load(tmp_path, [Spec("tool", "1"), Spec("tool", "2"), Spec("app", "1", requires=("tool",))])
+    found = resolve_closure(["app"], [metadata], policy=Policy(exclude=("tool-2-*",)))
+    assert [package.nevra.short for package in found.packages] == ["app-1-1.noarch", "tool-1-1.noarch"]
+    with pytest.raises(ResolveError):
+        resolve_closure(["app"], [metadata], policy=Policy(exclude=("to?l.noarch",)))
+
+
+@pytest.mark.parametrize("pattern", ["tool", "tool.x86_64", "t*", "tool-1:2-3.x86_64", "tool-1:2-*"])
+def test_patterns_of_excludes(pattern: str) -> None:
+    assert excluded(Nevra("tool", 1, "2", "3", "x86_64"), [pattern])
+    assert not excluded(Nevra("other", 1, "2", "3", "x86_64"), [pattern])
+
+
+def test_weak_dependencies_on_request(tmp_path: Path) -> None:
+    metadata = load(tmp_path, [Spec("tool", "1", recommends=("extra",)), Spec("extra", "1")])
+    assert names(resolve_closure(["tool"], [metadata])) == ["tool"]
+    assert names(resolve_closure(["tool"], [metadata], policy=Policy(weak=True))) == ["extra", "tool"]
+
+
+def test_why_a_package_is_in(tmp_path: Path) -> None:
+    metadata = load(
+        tmp_path,
+        [Spec("tool", "1", requires=("library >= 2",)), Spec("library", "2", requires=("/usr/bin/sh",)), SHELL],
+    )
+    closure = resolve_closure(["tool"], [metadata])
+    assert closure.why("shell") == (
+        "the manifest wants tool: tool-1-1.noarch",
+        "tool-1-1.noarch needs library >= 2: library-2-1.noarch",
+        "library-2-1.noarch needs /usr/bin/sh: shell-5-1.x86_64",
+    )
+    assert closure.why("nothing") == ()
+
+
+def test_what_changes_on_the_host(tmp_path: Path) -> None:
+    old = [Spec("library", "1"), Spec("legacy", "1")]
+    new = [Spec("library", "2", obsoletes=("legacy",)), Spec("tool", "1", requires=("library >= 2",))]
+    closure = resolve_closure(["tool"], [load(tmp_path, [*old, *new])], baseline=nevras(*old))
+    assert [nevra.short for nevra in closure.upgraded] == ["library-1-1.noarch"]
+    assert [nevra.short for nevra in closure.removed] == ["legacy-1-1.noarch"]
+
+
+def test_only_a_given_set_may_come(tmp_path: Path) -> None:
+    one, two = Spec("tool", "1"), Spec("tool", "2")
+    metadata = load(tmp_path, [one, two])
+    closure = resolve_closure(["tool"], [metadata], policy=Policy(only=frozenset(nevras(one))))
+    assert [package.nevra.version for package in closure.packages] == ["1"]
+
+
+def test_parsed_metadata_is_read_again_from_the_cache(tmp_path: Path) -> None:
+    metadata = load(tmp_path, [Spec("tool", "1", requires=("/usr/share/shell/rc",)), SHELL])
+    first = resolve_closure(["tool"], [metadata])
+    assert len(list(metadata.cache.iterdir())) == 2
+    for _, path in metadata.documents:
+        path.unlink()
+    assert resolve_closure(["tool"], [metadata]) == first
+    for cached in metadata.cache.iterdir():
+        cached.write_bytes(b"junk")
+    with pytest.raises(FileNotFoundError):  # a spoilt cache is not believed
+        resolve_closure(["tool"], [metadata])
+
+
+def test_a_kernel_is_installed_beside_the_one_that_runs(tmp_path: Path) -> None:
+    running, newer = (Spec("kernel", version, arch="x86_64") for version in ("1", "2"))
+    closure = resolve_closure(["kernel > 1"], [load(tmp_path, [running, newer])], baseline=nevras(running))
+    assert (names(closure), closure.upgraded) == (["kernel"], ())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from payload import effects
 from payload.digest import digest_bytes
 from payload.errors import IntegrityError, ResolveError
 from payload.events import Advanced, Event, Failed, Finished, Started
 from payload.store import Store
-from repos.sync import Download, Fetcher, join_url
+from repos.sync import Access, Download, Fetcher, join_url
 from tests.unit.repos.server import Behaviour, serve
 
 CONTENT = random.Random(1).randbytes(300_000)
@@ -181,3 +183,55 @@ def test_small_documents(folder: Path, fetcher: Fetcher) -> None:
 
 def test_join_url() -> None:
     assert join_url("https://x/y/", "Packages/a b+c~1.rpm") == "https://x/y/Packages/a%20b+c~1.rpm"
+
+
+def test_a_password_from_a_netrc(
+    folder: Path, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(folder, Behaviour(credentials="builder:hidden")) as url:
+        with pytest.raises(ResolveError, match="cannot be read"):
+            fetcher.read(f"{url}/file")
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login builder password hidden\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        assert fetcher.read(f"{url}/file") == CONTENT
+
+
+def test_a_proxy_of_its_own(folder: Path, tmp_path: Path, sink: Recorder) -> None:
+    behaviour = Behaviour()
+    (folder / "http:").mkdir()
+    (folder / "http:/nowhere.invalid").mkdir()
+    (folder / "http:/nowhere.invalid/file").write_bytes(b"by proxy")
+    with serve(folder, behaviour) as url:
+        fetcher = Fetcher(Store(tmp_path / "store"), sink, access=Access(proxy=url))
+        assert fetcher.read("http://nowhere.invalid/file") == b"by proxy"
+
+
+def test_three_of_ten_answers_are_cut(folder: Path, fetcher: Fetcher) -> None:
+    """Complete, and no byte is asked for twice."""
+    contents = [bytes([number]) * 20_000 for number in range(40)]
+    for number, content in enumerate(contents):
+        (folder / f"f{number}").write_bytes(content)
+    behaviour = Behaviour(drop=0.3)
+    with serve(folder, behaviour) as url:
+        wanted = [
+            Download((f"{url}/f{number}",), digest_bytes(content), len(content))
+            for number, content in enumerate(contents)
+        ]
+        fetch(fetcher, *wanted)
+    assert all(fetcher.store.has(item.digest) for item in wanted)
+    starts = [(path, int(ranged.removeprefix("bytes=").rstrip("-") or 0)) for path, ranged in behaviour.requests]
+    assert len(starts) == len(set(starts)) > len(wanted)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_that_looks_whole(folder: Path, sink: Recorder) -> None:
+    # /dev/full has no folders: the smallest real full disk is a tmpfs of one page, mounted for this test.
+    with tempfile.TemporaryDirectory() as mount:
+        effects.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", mount])
+        try:
+            fetcher = Fetcher(Store(Path(mount)), sink, attempts=2, pause=0.01)
+            with serve(folder, Behaviour()) as url, pytest.raises(ResolveError) as caught:
+                fetch(fetcher, one(f"{url}/file"))
+            assert caught.value.code == "disk-full"
+            assert not [path for path in Path(mount).rglob("*") if path.is_file() and path.name[0] != "."]
+        finally:
+            effects.run(["umount", mount])
