@@ -16,6 +16,7 @@ from management import __version__
 from management.server.calls import Calls, EnvelopeError, fail_orphans
 from management.server.catalogue import describe
 from management.server.node import Node
+from management.server.openapi import describe_api
 from management.server.schema import NewerSchemaError, schema_state
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,9 @@ def make_app(node: Node) -> Starlette:
     async def catalogue(_request: Request) -> Response:
         return JSONResponse(describe(node.registry))
 
+    async def openapi(_request: Request) -> Response:
+        return JSONResponse(describe_api(node.registry, __version__))
+
     async def health(_request: Request) -> Response:
         ailment = await asyncio.to_thread(_ailment, node)
         status = {"status": "ok", "version": __version__}
@@ -66,7 +70,11 @@ def make_app(node: Node) -> Starlette:
             return JSONResponse(status)
         return JSONResponse({**status, "status": "failing", "reason": ailment}, 503)
 
-    routes = [Route("/healthz", health), Route("/zstack/api/catalogue", catalogue)]
+    routes = [
+        Route("/healthz", health),
+        Route("/zstack/api/catalogue", catalogue),
+        Route("/zstack/api/openapi.json", openapi),
+    ]
     for slash in ("", "/"):
         routes.append(Route(f"/zstack/api/result/{{uuid}}{slash}", result, methods=["GET", "PUT"]))
         routes.append(Route(f"/zstack/api{slash}", api, methods=["POST", "PUT"]))

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused because 
 """
 
 import asyncio
+import json
 import logging
 import os
 import socket
@@ -19,11 +20,13 @@ from management import __version__
 from management.deploy.deployer import Deployer, DeployError, Places
 from management.deploy.desired import Target
 from management.effects import Processes
-from management.server import images, passwords, schema
+from management.server import apis, images, passwords, schema
 from management.server.app import make_app
 from management.server.config import Config, ConfigError, load_config
 from management.server.database import Database
+from management.server.messages import discover
 from management.server.node import Node
+from management.server.openapi import describe_api
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NEWER_SCHEMA = 1, 2, 3
 
@@ -51,6 +54,12 @@ def options(
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the API's OpenAPI document."""
+    typer.echo(json.dumps(describe_api(discover(apis), __version__), indent=2))
 
 
 @cli.command()
