@@ -33,6 +33,7 @@ _UNIQUE: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _FILES: tuple[tuple[str, ...], ...] = (
     ("targets", "*", "baseline"),
+    ("baselines", "*"),
     ("repository", "upstreams", "*", "gpg-keys", "*"),
     ("repository", "upstreams", "*", "ca-file"),
     ("repository", "upstreams", "*", "client-cert"),
@@ -45,10 +46,15 @@ _PROJECTS: tuple[tuple[str, ...], ...] = (("server", "requirements", "*"), ("age
 _UNIT_TYPES = (".service", ".socket", ".timer", ".path", ".target", ".mount")
 
 
-def cross_document_problems(raw: dict[str, Any], folder: Path) -> Iterator[Problem]:
-    """Every mistake of the manifest `raw` in `folder` that its schema does not show."""
+def document_problems(raw: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    """Mistakes that every kind of manifest can have: files that are not there, things that are given twice."""
     yield from _missing_files(raw, folder)
     yield from _duplicates(raw)
+
+
+def cross_document_problems(raw: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    """Every mistake of the manifest `raw` in `folder` that its schema does not show."""
+    yield from document_problems(raw, folder)
     yield from _references(raw)
     yield from _versions(raw)
     yield from template_problems(raw, folder)

@@ -11,6 +11,7 @@ import typer
 
 from builder import __version__, report
 from builder.console import command
+from builder.mirror_cli import app as mirror_app
 from builder.pipeline import build as build_bundle
 from builder.pipeline import explain as explain_package
 from builder.pipeline import lock as lock_manifest
@@ -33,6 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(mirror_app, name="mirror")
 
 ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="The bundle's manifest, a TOML file.")]
 BundlePath = Annotated[Path, typer.Argument(metavar="BIN", help="A bundle.")]
@@ -69,6 +72,7 @@ def sealift(
       sealift build bundle.toml                      the same lock gives the same contents
       sealift inspect dist/shop-installer-1.0.bin    what is inside
       sealift verify dist/shop-installer-1.0.bin     whether it is whole and yours
+      sealift mirror sync mirror.toml /srv/mirror    a package repository alone, without a bundle
 
     \b
     Exit codes: 0 done, 2 wrong call, 10 damaged, 11 not trusted, 12 mistakes in a file, 13 cannot be

@@ -5,20 +5,20 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from builder.checks import cross_document_problems
+from builder.checks import cross_document_problems, document_problems
 from builder.positions import Positions, TomlPath, positions
 from builder.problems import Problem, invalid
 from payload.digest import Digest, digest_bytes
 from payload.errors import InputError
-from payload.model import Manifest
+from payload.model import Document, Manifest
 
 _SYNTAX = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 _TYPES = {
@@ -51,6 +51,10 @@ _PATTERNS = {
 """What a value must look like, by its key."""
 
 
+Kind = TypeVar("Kind", bound=Document)
+_Check = Callable[[dict[str, Any], Path], Iterable[Problem]]
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedManifest:
     """A manifest without mistakes, and the file it came from."""
@@ -73,21 +77,37 @@ def load_manifest(path: Path) -> LoadedManifest:
         InputError: `manifest-missing`, or `manifest-invalid` with every mistake in the order of the lines.
     """
     path = path.absolute()
+    source = _read(path)
+    return LoadedManifest(_load(path, source, Manifest, cross_document_problems), path, digest_bytes(source))
+
+
+def load_document(path: Path, model: type[Kind]) -> Kind:
+    """Read and check a manifest of another kind, with the files that it names.
+
+    Raises:
+        InputError: as with `load_manifest`.
+    """
+    path = path.absolute()
+    return _load(path, _read(path), model, document_problems)
+
+
+def _read(path: Path) -> bytes:
     try:
-        source = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(
-            "manifest-missing",
-            f"{path} cannot be read: {error.strerror}",
-            remedy="name the bundle's manifest, a TOML file",
+            "manifest-missing", f"{path} cannot be read: {error.strerror}", remedy="name a manifest, a TOML file"
         ) from error
+
+
+def _load(path: Path, source: bytes, model: type[Kind], check: _Check) -> Kind:
     raw = _parse(path.name, source)
     where = positions(source)
-    manifest, problems = _validate(raw, where)
-    problems += list(cross_document_problems(raw, path.parent))
-    if manifest is None or problems:
+    document, problems = _validate(raw, where, model)
+    problems += list(check(raw, path.parent))
+    if document is None or problems:
         raise invalid(path.name, where, problems)
-    return LoadedManifest(manifest, path, digest_bytes(source))
+    return document
 
 
 def _parse(name: str, source: bytes) -> dict[str, Any]:
@@ -103,45 +123,44 @@ def _parse(name: str, source: bytes) -> dict[str, Any]:
     raise invalid(name, Positions({("syntax",): line}), [Problem(("syntax",), what)])
 
 
-def _validate(raw: dict[str, Any], where: Positions) -> tuple[Manifest | None, list[Problem]]:
+def _validate(raw: dict[str, Any], where: Positions, model: type[Kind]) -> tuple[Kind | None, list[Problem]]:
     try:
         # Keys are spelled one way on disk: by their alias, in kebab-case.
-        return Manifest.model_validate(raw, by_alias=True, by_name=False), []
+        return model.model_validate(raw, by_alias=True, by_name=False), []
     except ValidationError as error:
-        return None, list(_problems(error, where))
+        return None, list(_problems(error, where, model))
 
 
-def _problems(error: ValidationError, where: Positions) -> Iterator[Problem]:
+def _problems(error: ValidationError, where: Positions, model: type[BaseModel]) -> Iterator[Problem]:
     messages: dict[TomlPath, list[str]] = {}
     for item in error.errors(include_url=False):
         location = item["loc"]
         known = where.known(location)
         # pydantic appends the member of a union, or "[key]": the document has no such path.
         path = location if item["type"] == "missing" and len(location) == len(known) + 1 else known
-        messages.setdefault(path, []).append(_message(item, path))
+        messages.setdefault(path, []).append(_message(item, path, model))
     for path, several in messages.items():
         yield Problem(path, ", or ".join(dict.fromkeys(several)))
 
 
-def _message(item: ErrorDetails, path: TomlPath) -> str:
+def _message(item: ErrorDetails, path: TomlPath, model: type[BaseModel]) -> str:
     kind = item["type"]
     if kind == "extra_forbidden":
-        return _unknown(path)
+        return _unknown(path, model)
     if kind == "string_pattern_mismatch":
         key = next((part for part in reversed(path) if isinstance(part, str)), "")
         return f"{item['input']!r} {_PATTERNS.get(key, item['msg'])}"
     return _TYPES.get(kind) or item["msg"].removeprefix("Value error, ").splitlines()[0]
 
 
-def _unknown(path: TomlPath) -> str:
-    keys = sorted(_keys_at(path[:-1]))
+def _unknown(path: TomlPath, model: type[BaseModel]) -> str:
+    keys = sorted(_keys_at(path[:-1], model))
     close = difflib.get_close_matches(str(path[-1]), keys, n=1)
     return f"unknown key; did you mean '{close[0]}'?" if close else f"unknown key; known here: {', '.join(keys)}"
 
 
-def _keys_at(path: TomlPath) -> set[str]:
+def _keys_at(path: TomlPath, model: type[BaseModel]) -> set[str]:
     """The keys that the model allows in the table at `path`."""
-    model: type[BaseModel] = Manifest
     for part in path:
         if isinstance(part, str):
             by_alias = {field.alias or name: field.annotation for name, field in model.model_fields.items()}

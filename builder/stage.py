@@ -17,7 +17,6 @@ from payload.model import Image, Lock, LockedImage, LockedRpm, LockedWheel
 from payload.store import Store
 from repos.createrepo import create_repository
 from repos.offline import REPOSITORY_FOLDER, rpm_key_name
-from repos.repomd import REPOMD
 from repos.signing import open_rpm_key, write_public_key
 
 
@@ -84,8 +83,7 @@ def _metadata(product: str, lock: Lock, created: int, rpm_key: Path, folder: Pat
     if not lock.rpms:
         return
     with open_rpm_key(rpm_key) as key:
-        create_repository(folder, revision=created)
-        key.sign(folder / REPOMD)
+        create_repository(folder, revision=created, sign=key.sign)
         write_public_key(key, folder / rpm_key_name(product))
     for path in (folder / rpm_key_name(product), *sorted((folder / "repodata").iterdir())):
         yield Staged(path, f"{REPOSITORY_FOLDER}/{path.relative_to(folder)}", "repository")

@@ -111,6 +111,17 @@ def resolve_closure(
     return Closure(tuple(sorted(packages, key=lambda package: package.nevra.key)), pool.unknown, *changed)
 
 
+def every_package(upstreams: Sequence[Metadata], *, policy: Policy = DEFAULT) -> tuple[ResolvedPackage, ...]:
+    """All packages of `upstreams` in all versions, sorted; the source packages and what `policy` hides left out.
+
+    Raises:
+        IntegrityError: an upstream's metadata is damaged.
+    """
+    pool = Pool(upstreams, (), (), "x86_64", policy)
+    found = (_resolved(one, True, "everything", None) for one in pool.shown() if one.arch not in ("src", "nosrc"))
+    return tuple(sorted(found, key=lambda package: (package.nevra.key, package.upstream)))
+
+
 def _reasons(jobs: Sequence[WantedJob], new: dict[int, Any], pool: Pool) -> dict[int, tuple[str, Nevra | None]]:
     """For each new solvable, the need that it meets and whose, by the shortest way from what is wanted."""
     reasons: dict[int, tuple[str, Nevra | None]] = {}

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+import gzip
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import createrepo_c  # type: ignore[import-untyped]
 
+from payload.digest import digest_bytes
 from payload.effects import atomic_write, fsync_dir
 from payload.errors import IntegrityError
+from repos.repomd import REPOMD
 
 _CHANGELOGS = 10
+_NAMES = {"updateinfo": "updateinfo.xml.gz", "group": "comps.xml", "modules": "modules.yaml.gz"}
+"""The files of other documents. comps is left plain, since yum 3 reads no packed one of that name."""
 
 
-def create_repository(folder: Path, *, revision: int) -> int:
+def create_repository(
+    folder: Path,
+    *,
+    revision: int,
+    documents: Mapping[str, bytes] | None = None,
+    fingerprint: str = "",
+    without: frozenset[str] = frozenset(),
+    sign: Callable[[Path], object] | None = None,
+) -> int:
     """Write `folder/repodata` for all RPMs below `folder` and say how many there are.
 
     `revision` is the revision of the repository and the time of everything in it, in seconds since the epoch: part of
-    the input, so that two runs give equal bytes. Metadata is gzip (yum 3 reads nothing newer), without databases. An
-    older `repodata` is replaced when the new one is complete.
+    the input, so that two runs give equal bytes. Metadata is gzip (yum 3 reads nothing newer), without databases.
+    `documents` are plain texts by kind: `updateinfo`, `group`, `modules`. `fingerprint` is noted for `is_current`.
+    Files whose names are in `without` are passed over. `sign` gets the path of repomd.xml, to put a signature beside
+    it. An older `repodata` is replaced when the new one is complete.
 
     Raises:
         IntegrityError: a file named *.rpm is none.
     """
-    packages = sorted(folder.rglob("*.rpm"), key=lambda path: str(path.relative_to(folder)))
+    packages = [path for path in find_packages(folder) if path.name not in without]
     with TemporaryDirectory(dir=folder, prefix=".repodata-") as name:
         staging = Path(name)
         writer = createrepo_c.RepositoryWriter(
@@ -34,29 +50,72 @@ def create_repository(folder: Path, *, revision: int) -> int:
         for package in _read_all(folder, packages, revision):
             writer.add_pkg(package)
         writer.finish()
-        atomic_write(staging / "repodata" / "repomd.xml", _repomd(writer.repomd, revision).encode())
-        shutil.rmtree(folder / "repodata", ignore_errors=True)
+        others = [_record(staging / "repodata", kind, text) for kind, text in sorted((documents or {}).items())]
+        repomd = _repomd([*writer.repomd.records, *others], revision, fingerprint)
+        atomic_write(staging / REPOMD, repomd.encode())
+        if sign is not None:
+            sign(staging / REPOMD)
+        if (folder / "repodata").exists():
+            (folder / "repodata").rename(staging / "older")
         (staging / "repodata").rename(folder / "repodata")
     fsync_dir(folder)
     return len(packages)
 
 
-def _read_all(folder: Path, packages: list[Path], revision: int) -> Iterator[createrepo_c.Package]:
-    for path in packages:
+def find_packages(folder: Path) -> list[Path]:
+    """All files named *.rpm below `folder`, in the order of their paths."""
+    return sorted(folder.rglob("*.rpm"), key=lambda path: str(path.relative_to(folder)))
+
+
+def is_current(folder: Path, fingerprint: str) -> bool:
+    """Whether `folder/repodata` was made with that fingerprint."""
+    try:
+        repomd = (folder / REPOMD).read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return f"<content>{fingerprint}</content>" in repomd
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """What tells folders apart whose files have other paths, sizes or times: cheap, for folders that only we write."""
+    rows = [
+        f"{path.relative_to(folder)}\t{found.st_size}\t{found.st_mtime_ns}"
+        for path in find_packages(folder)
+        for found in [path.stat()]
+    ]
+    return digest_bytes("\n".join(rows).encode())
+
+
+def _read_all(folder: Path, packages: Sequence[Path], revision: int) -> Iterator[createrepo_c.Package]:
+    def read(path: Path) -> createrepo_c.Package:
         location = str(path.relative_to(folder))
         try:
             package = createrepo_c.package_from_rpm(str(path), location_href=location, changelog_limit=_CHANGELOGS)
         except (createrepo_c.CreaterepoCError, OSError) as error:
             raise IntegrityError("bad-rpm", f"{path} is not a whole RPM package", details=str(error)) from error
         package.time_file = revision
-        yield package
+        return package
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the digests are made without Python's lock
+        yield from pool.map(read, packages)
 
 
-def _repomd(written: createrepo_c.Repomd, revision: int) -> str:
+def _record(repodata: Path, kind: str, text: bytes) -> createrepo_c.RepomdRecord:
+    path = repodata / _NAMES[kind]
+    path.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
+    record = createrepo_c.RepomdRecord(kind, str(path))
+    record.fill(createrepo_c.SHA256)
+    record.rename_file()
+    return record
+
+
+def _repomd(records: Sequence[createrepo_c.RepomdRecord], revision: int, fingerprint: str) -> str:
     """repomd.xml with `revision` instead of the times of this run."""
     repomd = createrepo_c.Repomd()
     repomd.set_revision(str(revision))
-    for record in written.records:
+    if fingerprint:
+        repomd.add_content_tag(fingerprint)
+    for record in records:
         record.timestamp = revision
         repomd.set_record(record)
     repomd.sort_records()

@@ -47,7 +47,7 @@ class ModuleFilter:
         return frozenset(nevra.name for nevra in self.shown)
 
 
-def parse_modules(text: IO[bytes], *, where: str) -> ModuleDocument:
+def parse_modules(text: IO[bytes] | bytes, *, where: str) -> ModuleDocument:
     """Read a modules.yaml.
 
     Raises:

@@ -82,8 +82,14 @@ class Pool:
         self.unknown = self._fill(host, files)
         self.native.addfileprovides()
         self.native.createwhatprovides()
-        if hidden := hidden_packages(self.native, repos, policy):
-            self._hide(hidden)
+        self._repos, self._hidden = repos, hidden_packages(self.native, repos, policy)
+        if self._hidden:
+            self._hide(self._hidden)
+
+    def shown(self) -> Iterator[Any]:
+        """The upstreams' packages that count."""
+        for _, repo in self._repos:
+            yield from (one for one in repo.solvables if one.id not in self._hidden)
 
     def _hide(self, solvables: set[int]) -> None:
         """These are as if they were not there."""

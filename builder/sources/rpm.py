@@ -81,9 +81,13 @@ def lock_rpms(source: Source, targets: Sequence[Target], previous: Sequence[Lock
         ResolveError: an upstream cannot be read, or a requirement cannot be met; names who requires what.
         TrustError: an upstream's metadata is not signed as the manifest says.
     """
-    if not source.repository.packages:
-        return ()
-    upstreams = source.metadata()
+    return resolve_rpms(source, source.metadata(), targets, previous) if source.repository.packages else ()
+
+
+def resolve_rpms(
+    source: Source, upstreams: Sequence[Metadata], targets: Sequence[Target], previous: Sequence[LockedRpm] = ()
+) -> tuple[LockedRpm, ...]:
+    """As `lock_rpms`, from metadata that was read already."""
     locked: dict[str, LockedRpm] = {}
     for name, arch in _kinds_of_host(targets):
         baseline = read_baseline(source.folder / name) if name else ()
@@ -91,7 +95,7 @@ def lock_rpms(source: Source, targets: Sequence[Target], previous: Sequence[Lock
         _tell(source.sink, f"install on {name or 'an empty host'}", closure)
         if previous and {_nevra(rpm) for rpm in previous} != {one.nevra for one in closure.packages}:
             _try_upgrade(source, upstreams, closure, _with(baseline, previous), arch)
-        locked |= {str(package.nevra): _locked(package) for package in closure.packages}
+        locked |= {str(package.nevra): locked_rpm(package) for package in closure.packages}
     return tuple(locked[nevra] for nevra in sorted(locked))
 
 
@@ -202,7 +206,8 @@ def _nevra(rpm: LockedRpm) -> Nevra:
     return Nevra(rpm.name, rpm.epoch, rpm.version, rpm.release, rpm.arch)
 
 
-def _locked(package: ResolvedPackage) -> LockedRpm:
+def locked_rpm(package: ResolvedPackage) -> LockedRpm:
+    """The lock's row of a package."""
     return LockedRpm(
         name=package.nevra.name,
         epoch=package.nevra.epoch,
