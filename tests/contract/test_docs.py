@@ -113,7 +113,7 @@ def test_the_examples_are_one_manifest_that_uses_every_key(tmp_path: Path) -> No
     assert manifest.product.name == "shop"
 
 
-# --- docs/operating.md ------------------------------------------------------------------------------------------------
+# --- docs/operating.md, docs/mirror.md --------------------------------------------------------------------------------
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, set[str]]]:
@@ -137,8 +137,9 @@ COMMANDS = (
 def test_every_option_is_explained_and_no_other(name: str, flags: set[str]) -> None:
     """Each command line has a section, named as it is called, with a row for each of its options."""
     heading = rf"^##+ `{re.escape(name)}(?: [A-Z\[][^`]*)?`\n(.*?)(?=^##|\Z)"
-    found = re.search(heading, (DOCS / "operating.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert found, f"docs/operating.md has no section about {name}"
+    page = "mirror.md" if name.startswith("sealift mirror") else "operating.md"
+    found = re.search(heading, (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert found, f"docs/{page} has no section about {name}"
     cells = re.findall(r"^\| (`-[^|]*) \|", found[1], re.MULTILINE)
     assert {flag for cell in cells for flag in re.findall(r"`(-[^`]+)`", cell)} - {"--help"} == flags
 
