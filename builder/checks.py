@@ -41,6 +41,7 @@ _FILES: tuple[tuple[str, ...], ...] = (
     ("server", "units", "*"),
     ("server", "config", "*", "template"),
     ("images", "*", "path"),
+    ("runtime", "path"),
 )
 _PROJECTS: tuple[tuple[str, ...], ...] = (("server", "requirements", "*"), ("agents", "*", "requirement"))
 _UNIT_TYPES = (".service", ".socket", ".timer", ".path", ".target", ".mount")
@@ -57,6 +58,7 @@ def cross_document_problems(raw: dict[str, Any], folder: Path) -> Iterator[Probl
     yield from document_problems(raw, folder)
     yield from _references(raw)
     yield from _versions(raw)
+    yield from _pythons(raw)
     yield from template_problems(raw, folder)
 
 
@@ -142,6 +144,17 @@ def _versions(raw: dict[str, Any]) -> Iterator[Problem]:
                 ("product", "upgrades-from"),
                 f"admits {wrong[0]}, which is not older than this product ({own}); end the range with <{own}",
             )
+
+
+def _pythons(raw: dict[str, Any]) -> Iterator[Problem]:
+    bundled = any(value == "bundled" for _, value in texts(raw, "server", "python"))
+    if bundled and not any(value == "portable" for _, value in texts(raw, "runtime", "python")):
+        yield Problem(("server", "python"), 'the bundle has no Python: give [runtime] python = "portable"')
+    for path, table in select(raw, "targets", "*"):
+        if isinstance(table, dict) and not bundled and "python" not in table:
+            yield Problem((*path, "python"), "is missing")
+        elif isinstance(table, dict) and bundled and "python" in table:
+            yield Problem((*path, "python"), "no host's Python is used: the bundle brings one (server.python)")
     pythons: dict[str, TomlPath] = {}
     for path, value in texts(raw, "targets", "*", "python"):
         try:

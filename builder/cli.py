@@ -15,6 +15,7 @@ from builder.mirror_cli import app as mirror_app
 from builder.pipeline import build as build_bundle
 from builder.pipeline import explain as explain_package
 from builder.pipeline import lock as lock_manifest
+from builder.runtime_cli import app as runtime_app
 from builder.sign import (
     create_keypair,
     create_rpm_key,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 
 app.add_typer(mirror_app, name="mirror")
+app.add_typer(runtime_app, name="runtime")
 
 ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="The bundle's manifest, a TOML file.")]
 BundlePath = Annotated[Path, typer.Argument(metavar="BIN", help="A bundle.")]

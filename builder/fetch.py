@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from builder.manifest import LoadedManifest
+from builder.portable.interpreter import fetch_python
 from builder.sources.image import check_fetched
 from builder.sources.project import build_wheel, sources_digest
 from builder.sources.rpm import Source, fetch_rpms
 from builder.sources.wheel import environments, fetch_wheels
-from builder.targets import python_of
+from builder.targets import WheelTarget, wheel_target
 from payload.digest import digest_file
 from payload.errors import InputError, ResolveError
 from payload.events import Sink, stage
@@ -32,6 +33,7 @@ def fetch(loaded: LoadedManifest, lock: Lock, store: Store, sink: Sink) -> None:
     """
     _check_sources(loaded, lock)
     fetch_rpms(Source(loaded.manifest.repository, loaded.folder, store, sink), lock.rpms)
+    fetch_python(loaded, lock.python, store, sink)
     _wheels(loaded, lock, store, sink)
     _images(loaded, lock, store, sink)
 
@@ -53,11 +55,14 @@ def _wheels(loaded: LoadedManifest, lock: Lock, store: Store, sink: Sink) -> Non
     missing = [wheel for wheel in (*lock.wheels, lock.pip) if not store.has(wheel.digest)]
     if not missing:
         return
-    python = python_of(loaded.manifest)
-    with stage(sink, "wheels", f"fetch {len(missing)} wheels"), ThreadPoolExecutor(_AT_ONCE) as pool:
-        _build_missing(loaded, [wheel for wheel in missing if wheel.source == "path"], python, store)
+    with (
+        stage(sink, "wheels", f"fetch {len(missing)} wheels"),
+        wheel_target(loaded.manifest, lock.python, store) as target,
+        ThreadPoolExecutor(_AT_ONCE) as pool,
+    ):
+        _build_missing(loaded, [wheel for wheel in missing if wheel.source == "path"], target, store)
         rounds = _rounds(wheel for wheel in missing if wheel.source == "index")
-        list(pool.map(partial(fetch_wheels, python=python, store=store), rounds))
+        list(pool.map(partial(fetch_wheels, target=target, store=store), rounds))
 
 
 def _rounds(wheels: Iterable[LockedWheel]) -> Iterator[list[LockedWheel]]:
@@ -71,11 +76,11 @@ def _rounds(wheels: Iterable[LockedWheel]) -> Iterator[list[LockedWheel]]:
     yield from (list(group.values()) for group in groups)
 
 
-def _build_missing(loaded: LoadedManifest, wheels: list[LockedWheel], python: str, store: Store) -> None:
+def _build_missing(loaded: LoadedManifest, wheels: list[LockedWheel], target: WheelTarget, store: Store) -> None:
     names = {wheel.environment for wheel in wheels}
     for environment in environments(loaded.manifest):
         for project in environment.projects if environment.name in names else ():
-            build_wheel(loaded.folder / project, python=python, store=store)
+            build_wheel(loaded.folder / project, target=target, store=store)
     if other := [wheel.filename for wheel in wheels if not store.has(wheel.digest)]:
         raise ResolveError(
             "wheel-differs",

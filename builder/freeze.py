@@ -5,27 +5,32 @@ It is the same for every product, so it is made once and kept in the store, foun
 
 from __future__ import annotations
 
-import gzip
 import importlib.metadata
 import io
 import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from builder.libc import libc_floor
+from builder.libc import files_above, libc_floor
 from builder.memo import Made, recall, remember
+from builder.sources.pip import pip
+from builder.tarball import pack_folder, unpacked
+from builder.targets import portable_target
 from payload.digest import digest_file
 from payload.effects import run
 from payload.errors import CommandError, ResolveError
 from payload.events import Sink, stage
+from payload.model import PYTHON_FOLDER, LockedPython
 from payload.store import Store
 from payload.texts import PROGRAM
 
 _ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = Path(__file__).with_name("portable") / "requirements.txt"
 _PACKAGES = ("installer", "payload", "repos", "templates")
 _NAME = "sealift-runtime"
 _HELP = "help.txt"
@@ -51,46 +56,30 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: the rich one needs w
 """
 
 
-def freeze(store: Store, sink: Sink) -> Path:
-    """The runtime of this version of Sealift, from the store or newly made.
+def freeze(store: Store, sink: Sink, python: LockedPython | None) -> Path:
+    """The runtime of this version of Sealift, from the store or newly made: by the Python that runs this, or by the
+    portable one `python`, which must be in the store.
 
     Raises:
         ResolveError: PyInstaller or what it needs is missing, or the result does not start.
     """
-    inputs = runtime_inputs()
+    inputs = runtime_inputs(python)
     made = recall(store, inputs)
     if made is None:
         with (
             stage(sink, "runtime", "freeze the installer's runtime"),
             tempfile.TemporaryDirectory(prefix="sealift-freeze-") as scratch,
         ):
-            folder = _pyinstaller(Path(scratch))
+            with _interpreter(store, python) as interpreter:
+                folder = _pyinstaller(interpreter, Path(scratch))
             (folder / _HELP).write_text(_try(folder), encoding="utf-8")
+            if python is not None:
+                _check_floor(folder, python)
             packed = Path(scratch, "runtime.tar.gz")
-            pack_runtime(folder, packed)
+            pack_folder(folder, packed)
             made = Made(filename=packed.name, digest=store.add_file(packed))
             remember(store, inputs, made)
     return store.path(made.digest)
-
-
-def pack_runtime(folder: Path, target: Path) -> None:
-    """Pack a folder so that the same contents give the same bytes: sorted, no times, no owners, no extra modes."""
-    with (
-        target.open("wb") as out,
-        gzip.GzipFile(filename="", mode="wb", fileobj=out, compresslevel=9, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
-    ):
-        for path in sorted(folder.rglob("*")):
-            member = archive.gettarinfo(path, arcname=str(path.relative_to(folder)))
-            member.uid = member.gid = 0
-            member.uname = member.gname = ""
-            member.mtime = _EPOCH
-            member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-            if member.isreg():
-                with path.open("rb") as content:
-                    archive.addfile(member, content)
-            else:
-                archive.addfile(member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +120,16 @@ def runtime_help(runtime: Path) -> str:
     raise ResolveError("runtime-broken", "the frozen runtime has no help", remedy="remove it from the store")
 
 
-def runtime_inputs() -> bytes:
+def runtime_inputs(python: LockedPython | None) -> bytes:
     """All that the runtime is made from: our sources, the libraries, the interpreter, and how it is called."""
-    libraries = sorted(f"{found.name}=={found.version}" for found in importlib.metadata.distributions())
+    if python is None:
+        found = importlib.metadata.distributions()
+        made_by = [sys.version, *sorted(f"{each.name}=={each.version}" for each in found)]
+    else:
+        made_by = [python.digest, REQUIREMENTS.read_text(encoding="utf-8")]
     sources = (f"{path.relative_to(_ROOT)} {digest_file(path)}" for path in _sources())
     arguments = [str(word) for word in _arguments(Path("scratch"))]
-    return "\n".join(["runtime 2", sys.version, *libraries, *sources, *arguments, _HOOK]).encode()
+    return "\n".join(["runtime 3", *made_by, *sources, *arguments, _HOOK]).encode()
 
 
 def _sources() -> Iterator[Path]:
@@ -159,7 +152,31 @@ def _arguments(scratch: Path) -> list[str | Path]:
     ]
 
 
-def _pyinstaller(scratch: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class _Interpreter:
+    """A Python that has PyInstaller and the libraries. `libraries`: where it has shared ones of its own."""
+
+    program: Path
+    libraries: Path | None
+
+
+@contextmanager
+def _interpreter(store: Store, python: LockedPython | None) -> Iterator[_Interpreter]:
+    if python is None:
+        yield _Interpreter(Path(sys.executable), None)
+        return
+    with unpacked(store.path(python.digest)) as folder:
+        home = folder / PYTHON_FOLDER
+        program = home / "bin/python3"
+        target = portable_target(python, program)
+        packages = home / "lib" / f"python{target.python}" / "site-packages"
+        options = ("--no-deps", "--require-hashes", "--no-compile", "--upgrade", "--target", packages)
+        needed = ("install", *options, *target.options, "--requirement", REQUIREMENTS)
+        pip(needed, interpreter=program, what="install what the runtime is made of")
+        yield _Interpreter(program, home / "lib")
+
+
+def _pyinstaller(interpreter: _Interpreter, scratch: Path) -> Path:
     (scratch / "hook.py").write_text(_HOOK, encoding="utf-8")
     environment = {
         "PYTHONPATH": str(_ROOT),
@@ -167,8 +184,10 @@ def _pyinstaller(scratch: Path) -> Path:
         "SOURCE_DATE_EPOCH": str(_EPOCH),
         "PYINSTALLER_CONFIG_DIR": str(scratch / "cache"),
     }
+    if interpreter.libraries is not None:
+        environment["LD_LIBRARY_PATH"] = str(interpreter.libraries)  # else it takes this machine's libgcc_s
     try:
-        run([sys.executable, "-m", "PyInstaller", *_arguments(scratch)], env=environment)
+        run([interpreter.program, "-m", "PyInstaller", *_arguments(scratch)], env=environment)
     except CommandError as error:
         raise ResolveError(
             "freeze-failed",
@@ -177,6 +196,17 @@ def _pyinstaller(scratch: Path) -> Path:
             remedy="it needs binutils and Python's shared library: apt-get install binutils libpython3.11",
         ) from error
     return scratch / "dist" / _NAME
+
+
+def _check_floor(folder: Path, python: LockedPython) -> None:
+    """Libraries of the machine that builds must not come along: they need its glibc."""
+    if newer := files_above(folder, python.libc):
+        raise ResolveError(
+            "runtime-floor",
+            f"the runtime would need a newer glibc than {python.libc}, which its Python needs",
+            details="\n".join(f"{name}: glibc {floor}" for name, floor in newer),
+            remedy="if they are libraries of this machine: use the Python that `sealift runtime build` makes",
+        )
 
 
 def _try(folder: Path) -> str:

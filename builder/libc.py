@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from elftools.common.exceptions import ELFError
@@ -32,6 +33,35 @@ def libc_floor(files: Iterable[tuple[str, BinaryIO]]) -> str:
             except (ELFError, ValueError) as error:
                 raise ResolveError("elf-unreadable", f"{name} is not a usable program", details=str(error)) from error
     return max(versions, key=minor)
+
+
+def folder_floor(folder: Path) -> str:
+    """The same for all files in and below `folder`.
+
+    Raises:
+        ResolveError: as above.
+    """
+    return libc_floor(_opened(_files(folder)))
+
+
+def files_above(folder: Path, libc: str) -> tuple[tuple[str, str], ...]:
+    """The files in and below `folder` that need a newer glibc than `libc`: their paths there, and what they need.
+
+    Raises:
+        ResolveError: as above.
+    """
+    floors = ((name, libc_floor([(name, stream)])) for name, stream in _opened(_files(folder)))
+    return tuple((str(Path(name).relative_to(folder)), floor) for name, floor in floors if minor(floor) > minor(libc))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+
+
+def _opened(paths: Iterable[Path]) -> Iterator[tuple[str, BinaryIO]]:
+    for path in paths:
+        with path.open("rb") as stream:
+            yield str(path), stream
 
 
 def minor(libc: str) -> int:

@@ -83,7 +83,7 @@ def build(manifest: Path, *, out: Path | None, key: PrivateKey, rpm_key: Path, s
     locked = read_lock(loaded)
     created = release_time(loaded)
     fetch(loaded, locked, store, sink)
-    runtime = freeze(store, sink)
+    runtime = freeze(store, sink, locked.python)
 
     target = (out or default_output(loaded)).absolute()
     with _unnamed(target) as file, _scratch(store) as scratch:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from builder.pipeline import Built
 from payload.archive import UnverifiedBundle, VerifiedBundle
+from payload.digest import Digest
 from payload.model import Index, Lock
 from payload.trust import PublicKey
 
@@ -70,6 +71,13 @@ def made_key(private: Path, public: Path, rpm: Path, key: PublicKey) -> Report:
 def made_rpm_key(path: Path) -> Report:
     """An RPM key that was made."""
     return {"rpm-key": str(path)}, f"{path}: keep it secret and backed up; it signs the metadata of packages"
+
+
+def portable(path: Path, digest: Digest, version: str, libc: str) -> Report:
+    """A portable Python, and how a manifest names it."""
+    size = path.stat().st_size
+    values: dict[str, object] = {"path": str(path), "digest": digest, "size": size, "version": version, "libc": libc}
+    return values, f"{path}\n{_mebibytes(size)}, CPython {version} for glibc {libc} and newer, {digest}"
 
 
 def contents(bundle: UnverifiedBundle) -> Report:

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from builder.manifest import LoadedManifest
+from builder.portable.interpreter import lock_python
 from builder.sources.image import lock_image
 from builder.sources.rpm import Source, lock_rpms
 from builder.sources.wheel import environments, lock_wheels
-from builder.targets import python_of
+from builder.targets import WheelTarget, wheel_target
 from payload.events import Sink, stage
 from payload.model import Lock, LockedImage, LockedRpm, LockedWheel
 from payload.store import Store
@@ -32,16 +33,19 @@ def resolve(loaded: LoadedManifest, store: Store, sink: Sink, *, previous: Seque
     images = _images(loaded, sink)
     source = Source(loaded.manifest.repository, loaded.folder, store, sink)
     rpms = lock_rpms(source, loaded.manifest.targets, previous)
-    wheels, pip = _wheels(loaded, store, sink)
-    return Lock(manifest=loaded.digest, rpms=rpms, wheels=wheels, pip=pip, images=images)
+    python = lock_python(loaded, store, sink)
+    with wheel_target(loaded.manifest, python, store) as target:
+        wheels, pip = _wheels(loaded, target, store, sink)
+    return Lock(manifest=loaded.digest, rpms=rpms, wheels=wheels, pip=pip, images=images, python=python)
 
 
-def _wheels(loaded: LoadedManifest, store: Store, sink: Sink) -> tuple[tuple[LockedWheel, ...], LockedWheel]:
+def _wheels(
+    loaded: LoadedManifest, target: WheelTarget, store: Store, sink: Sink
+) -> tuple[tuple[LockedWheel, ...], LockedWheel]:
     wanted = environments(loaded.manifest)
-    python = python_of(loaded.manifest)
-    one = partial(lock_wheels, folder=loaded.folder, python=python, store=store)
+    one = partial(lock_wheels, folder=loaded.folder, target=target, store=store)
     with (
-        stage(sink, "wheels", f"resolve the wheels of {len(wanted) - 1} environments for Python {python}"),
+        stage(sink, "wheels", f"resolve the wheels of {len(wanted) - 1} environments for Python {target.python}"),
         ThreadPoolExecutor(_AT_ONCE) as pool,
     ):
         *found, (pip,) = pool.map(one, wanted)

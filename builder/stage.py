@@ -13,7 +13,7 @@ from builder.checks import unit_name
 from builder.lockfile import lock_text
 from builder.manifest import LoadedManifest
 from builder.sources.wheel import requirement_lines
-from payload.model import Image, Lock, LockedImage, LockedRpm, LockedWheel
+from payload.model import PYTHON_ARCHIVE, Image, Lock, LockedImage, LockedRpm, LockedWheel, Manifest
 from payload.store import Store
 from repos.createrepo import create_repository
 from repos.offline import REPOSITORY_FOLDER, rpm_key_name
@@ -43,6 +43,7 @@ def stage_release(
     """
     tree = [
         *_wheels(lock, store),
+        *_python(loaded.manifest, lock, store),
         *_repository(lock.rpms, store, scratch / REPOSITORY_FOLDER),
         *_metadata(loaded.manifest.product.name, lock, created, rpm_key, scratch / REPOSITORY_FOLDER),
         *_keys(loaded),
@@ -62,6 +63,15 @@ def _wheels(lock: Lock, store: Store) -> Iterator[Staged]:
         if agent:
             # An agent's folder is copied to other hosts: it brings its own pip.
             yield Staged(store.path(lock.pip.digest), f"{environment}/{lock.pip.filename}", environment)
+
+
+def _python(manifest: Manifest, lock: Lock, store: Store) -> Iterator[Staged]:
+    """The interpreter, in one piece: for the server, and once more in the folder of each agent, which is copied."""
+    if manifest.brings_python and lock.python is not None:
+        archive = store.path(lock.python.digest)
+        yield Staged(archive, PYTHON_ARCHIVE, "python")
+        for agent in manifest.agents:
+            yield Staged(archive, f"agents/{agent.name}/{PurePosixPath(PYTHON_ARCHIVE).name}", f"agents/{agent.name}")
 
 
 def _environment(component: str, folder: str, wheels: Sequence[LockedWheel], store: Store) -> Iterator[Staged]:

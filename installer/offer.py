@@ -120,7 +120,7 @@ def make_offer(
         keys=index.keys,
         wheels=_wheels(index),
         content_size=_size(index, ""),
-        runtime_size=3 * index.runtime.size,  # it is stored compressed
+        runtime_size=3 * (index.runtime.size + _size(index, "python")),  # both are stored compressed
         wheels_size=_size(index, "server"),
         packages_size=_size(index, "repository"),
         image_size=_size(index, "images/"),

@@ -26,6 +26,7 @@ from installer.steps import (
     StartUnits,
     StopUnits,
     Switch,
+    UnpackPython,
     WriteConfig,
     WriteFiles,
     WriteSecrets,
@@ -35,6 +36,7 @@ from installer.steps.files import NewFile
 from installer.steps.folders import Folder
 from installer.steps.links import Link
 from installer.steps.sshkey import Admission
+from payload.model import PYTHON_ARCHIVE, PYTHON_FOLDER
 from repos.dnf import Source
 from repos.nevra import Nevra
 from repos.offline import RepositoryFile, bundle_repository
@@ -104,15 +106,22 @@ def remove_units(layout: Layout, units: tuple[str, ...]) -> list[AnyStep]:
     return [InstallUnits(folder=layout.units_dir, units=(), remove=units, reason="the product's units")]
 
 
-def venv(offer: Offer) -> MakeVenv:
-    """The server's environment."""
-    return MakeVenv(
+def environment(offer: Offer) -> list[AnyStep]:
+    """The server's Python environment, and the Python under it where the bundle brings one."""
+    own = offer.release / PYTHON_FOLDER
+    brings = offer.manifest.brings_python
+    unpack = UnpackPython(
+        archive=offer.release / PYTHON_ARCHIVE, python=own, reason="the product needs no Python of the host"
+    )
+    make = MakeVenv(
+        python=str(own / "bin/python3") if brings else "python3",
         venv=offer.release / "venv",
         wheels=offer.release / "wheels/server",
         requirements=offer.release / "wheels/server/requirements.txt",
         pip=offer.release / offer.pip,
         reason="the server runs in an environment of its own",
     )
+    return [unpack, make] if brings else [make]
 
 
 def folders(layout: Layout, offer: Offer) -> MakeFolders:

@@ -46,7 +46,7 @@ def plan_install(site: Site, offer: Offer, chosen: Chosen, *, user_exists: bool)
         StageRelease(release=offer.release, reason="the release goes beside whatever runs"),
         MakeUser(user=offer.manifest.user, home=layout.data_dir, reason="owns the data and runs the commands"),
         *parts.packages(offer, chosen),
-        parts.venv(offer),
+        *parts.environment(offer),
         parts.folders(layout, offer),
         *parts.keyring(site),
         *parts.secrets(layout, chosen),
@@ -89,7 +89,7 @@ def plan_upgrade(site: Site, offer: Offer, chosen: Chosen, state: State) -> Plan
     steps: list[AnyStep] = [
         StageRelease(release=offer.release, reason="the new release goes beside the running one"),
         *parts.packages(offer, chosen),
-        parts.venv(offer),
+        *parts.environment(offer),
         *parts.keyring(site),
         *parts.secrets(layout, chosen),
         *parts.ssh_keys(site, offer),
@@ -119,7 +119,7 @@ def plan_repair(site: Site, offer: Offer, chosen: Chosen, state: State, *, venv:
     steps: list[AnyStep] = [
         StageRelease(release=offer.release, repair=True, reason="files of the release are missing or damaged"),
         *parts.packages(offer, chosen),
-        *([parts.venv(offer)] if venv else []),
+        *(parts.environment(offer) if venv else []),
         *parts.ssh_keys(site, offer),
         *parts.images(layout, offer),
         *parts.units(layout, offer, state.units),

@@ -23,6 +23,7 @@ from payload.format import TRAILER_SIZE, Trailer
 from payload.index import by_blob, decode_index, decode_signatures, gaps
 from payload.members import Damage, Extraction, Wanted, content, intact, pieces_of
 from payload.model import Blob, Entry, Index, Section
+from payload.tarball import unpack
 from payload.trust import Keyring, PublicKey, Signature
 from payload.volumes import OpenVolumes, Volumes, find_volumes
 
@@ -218,7 +219,7 @@ class VerifiedBundle:
                 raise _broken(self.path, "runtime", "its digest does not fit", runtime.offset)
             stream = BufferedReader(_Stream(volumes, runtime), 1 << 20)
             with tarfile.open(fileobj=stream, mode="r|gz") as archive:
-                archive.extractall(folder, members=_harmless(archive))  # noqa: S202 - its digest is signed
+                unpack(archive, folder)
 
     def check(self, sink: Sink, *, stage: str = "check") -> tuple[Damage, ...]:
         """Read the whole bundle once, on all cores, and list every damaged range; some files share a member."""
@@ -267,17 +268,6 @@ def damaged(name: str, damages: Sequence[Damage]) -> IntegrityError:
         details="\n".join(map(str, damages)),
         remedy="copy or download the file again; `--check` lists everything that is damaged",
     )
-
-
-def _harmless(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members, with owners and special modes dropped. (tarfile's own `filter` came with Python 3.11.4.)"""
-    for member in archive:
-        escapes = Path(member.name).is_absolute() or ".." in Path(member.name).parts
-        if escapes or not (member.isfile() or member.isdir() or member.issym()):
-            raise IntegrityError("bundle-damaged", "the runtime holds something else than files", details=member.name)
-        member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
-        member.mode &= 0o755
-        yield member
 
 
 def _sound(volumes: OpenVolumes, section: Section) -> bool:

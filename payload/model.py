@@ -16,6 +16,9 @@ from payload.digest import Digest
 from payload.version import Version, VersionRange
 
 FORMAT_VERSION = 1
+PYTHON_ARCHIVE = "tools/python.tar.gz"
+"""Where a release has the portable Python: an archive with the one folder `PYTHON_FOLDER`."""
+PYTHON_FOLDER = "python"
 OLDEST_GLIBC = "2.2"
 """The first glibc of x86_64: what needs it needs nothing in particular."""
 
@@ -71,6 +74,7 @@ PackagePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*?][A-Za-
 ModuleStream = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*:[A-Za-z0-9._+-]+$")]
 """`NAME:STREAM`."""
 FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[^\s]+$")]
 UpstreamUrl = Annotated[str, StringConstraints(pattern=r"^((https?|file)://|\.\.?/)[^\s]+$")]
 """A URL, or the path (starting with ./ or ../) of a folder that has repodata/."""
@@ -96,7 +100,8 @@ class Target(Document):
 
     os: tuple[str, ...] = Field(min_length=1)
     arch: Literal["x86_64"] = "x86_64"
-    python: VersionRange
+    python: VersionRange | None = None
+    """Of the host; not asked where the bundle brings its own."""
     baseline: str | None = None
     """File with the NEVRA lines of a minimal install: those packages are not bundled."""
 
@@ -184,11 +189,34 @@ class Setup(Document):
         return self
 
 
+class Runtime(Document):
+    """The Python in the bundle. `host`: of the machine that builds, for the installer only. `portable`: one that starts
+    on old hosts too, from `path` or `url`, else built from source."""
+
+    python: Literal["host", "portable"] = "host"
+    path: str | None = None
+    url: Url | None = None
+    sha256: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Runtime:
+        given = [value for value in (self.path, self.url) if value is not None]
+        if len(given) > 1:
+            raise ValueError("only one of 'path' and 'url' can be given")
+        if bool(given) != (self.sha256 is not None):
+            raise ValueError("'sha256' belongs to a 'path' or 'url', and each of these needs it")
+        if given and self.python == "host":
+            raise ValueError("'path' and 'url' are for python = \"portable\"")
+        return self
+
+
 class Server(Document):
     """The management server: one Python environment, its units and configuration. All strings of commands, the
     health URL, units and config files are Jinja2 templates over `templates.render.ProductContext`."""
 
     requirements: tuple[PythonRequirement, ...] = Field(min_length=1)
+    python: Literal["host", "bundled"] = "host"
+    """Whose Python runs the server and the agents: the host's, or the portable one of `[runtime]`."""
     user: Name | None = None
     """System user that owns the data and runs the commands; the product's name if not given."""
     commands: tuple[str, ...] = ()
@@ -215,7 +243,7 @@ class Image(Document):
     name: Name
     url: Url | None = None
     path: str | None = None
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Sha256 | None = None
     size: int | None = Field(default=None, gt=0)
     virtual_size: int | None = Field(default=None, gt=0)
     embed: bool = False
@@ -270,12 +298,18 @@ class Manifest(Document):
     repository: Repository = Repository()
     mirrors: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,30}$")], dict[Name, Url]] = {}
     """For `-R`: mirror name → upstream id → base URL. `$basearch` and `$releasever` are dnf's."""
+    runtime: Runtime = Runtime()
     server: Server
     agents: tuple[Agent, ...] = ()
     images: tuple[Image, ...] = ()
     answers: tuple[Answer, ...] = ()
     ssh_keys: tuple[SshKey, ...] = ()
     preflight: Requirements = Requirements()
+
+    @property
+    def brings_python(self) -> bool:
+        """Whether server and agents run by the bundle's own Python."""
+        return self.server.python == "bundled"
 
     @property
     def user(self) -> str:
@@ -334,6 +368,15 @@ class LockedImage(Document):
     virtual_size: int
 
 
+class LockedPython(Document):
+    """The portable CPython of `[runtime]`, a .tar.gz with the one folder `PYTHON_FOLDER`. `libc`: the oldest glibc that
+    it starts on."""
+
+    version: Version
+    libc: LibcVersion
+    digest: Digest
+
+
 class Lock(Document):
     """`bundle.lock`: what `build` puts in, to the byte."""
 
@@ -345,6 +388,7 @@ class Lock(Document):
     pip: LockedWheel
     """The pip wheel that installs the others on the target."""
     images: tuple[LockedImage, ...]
+    python: LockedPython | None = None
 
 
 # --- the index: what is inside a bundle, signed -----------------------------------------------------------------------
@@ -381,7 +425,8 @@ class Entry(Document):
     """A file: where it goes under the release folder, and whose bytes it has."""
 
     component: RelativePath
-    """`server`, `agents/NAME`, `images/NAME`, `repository`, `templates`, `tools`, `lock`."""
+    """`server`, `agents/NAME`, `images/NAME`, `repository`, `templates`, `tools`, `python`,
+    `lock`."""
     path: RelativePath
     mode: Annotated[int, Field(ge=0, le=0o777)]
     blob: Digest

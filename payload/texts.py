@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 
 from payload.digest import hex_of
-from payload.model import Blob, Entry, Manifest
+from payload.model import Blob, Entry, Manifest, Target
 from payload.trust import PublicKey
 
 PROGRAM = "@program@"
@@ -37,7 +37,7 @@ def info_text(manifest: Manifest, *, created: int, keys: Iterable[PublicKey]) ->
         f"{product.title} {product.version} ({product.name})",
         f"  created:       {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(created))}",
         *(f"  vendor's key:  {key.fingerprint}" for key in keys),
-        *(f"  for:           {', '.join(each.os)} on {each.arch}, Python {each.python}" for each in manifest.targets),
+        *(f"  for:           {_hosts(each)}" for each in manifest.targets),
         f"  upgrades from: {product.upgrades_from or 'no release'}",
         f"  packages:      {', '.join(manifest.repository.packages) or 'none'}",
         f"  mirrors (-R):  {', '.join(sorted(manifest.mirrors)) or 'none by name; a URL works'}",
@@ -45,6 +45,11 @@ def info_text(manifest: Manifest, *, created: int, keys: Iterable[PublicKey]) ->
         *(f"  question:      {answer.name}: {answer.prompt}" for answer in manifest.answers),
     )
     return "".join(f"{_printable(line)}\n" for line in lines)
+
+
+def _hosts(target: Target) -> str:
+    python = "its own Python" if target.python is None else f"Python {target.python}"
+    return f"{', '.join(target.os)} on {target.arch}, {python}"
 
 
 def _row(entry: Entry, blob: Blob) -> str:

@@ -13,6 +13,7 @@ from packaging.utils import parse_wheel_filename
 
 from builder.memo import Made, recall, remember
 from builder.sources.pip import pip
+from builder.targets import WheelTarget
 from payload.digest import Digest, digest_bytes, digest_file
 from payload.errors import ResolveError
 from payload.store import Store
@@ -56,23 +57,23 @@ def sources_digest(project: Path) -> Digest:
     return digest_bytes("".join(rows).encode())
 
 
-def build_wheel(project: Path, *, python: str, store: Store) -> BuiltWheel:
+def build_wheel(project: Path, *, target: WheelTarget, store: Store) -> BuiltWheel:
     """The wheel of `project`, built unless the store has the one of the same sources.
 
     Raises:
         ResolveError: it cannot be built.
     """
     sources = sources_digest(project)
-    inputs = f"wheel 1\n{sources}\n{python}\n{_EPOCH}\n".encode()
+    inputs = f"wheel 1\n{sources}\n{target.python}\n{_EPOCH}\n".encode()
     made = recall(store, inputs)
     if made is None:
-        made = _build(project, python, store)
+        made = _build(project, target.interpreter, store)
         remember(store, inputs, made)
     name, version, _, _ = parse_wheel_filename(made.filename)
     return BuiltWheel(name, str(version), made.filename, made.digest, sources)
 
 
-def _build(project: Path, python: str, store: Store) -> Made:
+def _build(project: Path, interpreter: Path | None, store: Store) -> Made:
     with tempfile.TemporaryDirectory(prefix="sealift-wheel-") as scratch:
         # Build backends leave files in the folder they build, which then get into the next wheel.
         copy, out = Path(scratch, "sources", project.resolve().name), Path(scratch, "out")
@@ -83,7 +84,7 @@ def _build(project: Path, python: str, store: Store) -> Made:
             target.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
         pip(
             ["wheel", "--no-deps", "--wheel-dir", out, copy],
-            python=python,
+            interpreter=interpreter,
             what=f"build the wheel of {project}",
             env={"SOURCE_DATE_EPOCH": _EPOCH},
         )

@@ -12,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from pydantic import BaseModel
 
-from builder.sources.pip import pip, target_options
+from builder.sources.pip import pip
 from builder.sources.project import BuiltWheel, build_wheel
+from builder.targets import WheelTarget
 from payload.digest import Digest, hex_of
 from payload.errors import ResolveError
 from payload.model import LockedWheel, Manifest
@@ -54,20 +55,23 @@ def environments(manifest: Manifest) -> tuple[Environment, ...]:
     )
 
 
-def lock_wheels(environment: Environment, *, folder: Path, python: str, store: Store) -> tuple[LockedWheel, ...]:
+def lock_wheels(
+    environment: Environment, *, folder: Path, target: WheelTarget, store: Store
+) -> tuple[LockedWheel, ...]:
     """The wheels of `environment`, sorted by name. Local projects of the manifest's `folder` are built into the store.
 
     Raises:
         ResolveError: something cannot be resolved or built.
     """
-    built = [build_wheel(folder / project, python=python, store=store) for project in environment.projects]
+    built = [build_wheel(folder / project, target=target, store=store) for project in environment.projects]
     with tempfile.TemporaryDirectory(prefix="sealift-lock-") as scratch:
         wanted = [item for item in environment.requirements if not is_project(item)]
         wanted += [str(_named(store, wheel, Path(scratch))) for wheel in built]
-        options = ["install", "--dry-run", "--ignore-installed", "--report", "-", *target_options(python)]
+        options = ["install", "--dry-run", "--ignore-installed", "--report", "-", *target.options]
         if not environment.dependencies:
             options.append("--no-deps")
-        report = pip([*options, "--", *wanted], python=python, what=f"resolve the wheels of {environment.name}")
+        what = f"resolve the wheels of {environment.name}"
+        report = pip([*options, "--", *wanted], interpreter=target.interpreter, what=what)
     return parse_report(report, environment.name, {wheel.filename: wheel for wheel in built})
 
 
@@ -146,7 +150,7 @@ def requirement_lines(wheels: Iterable[LockedWheel]) -> Iterator[str]:
         yield f"{wheel.name}=={wheel.version} --hash=sha256:{hex_of(wheel.digest)}\n"
 
 
-def fetch_wheels(wheels: Sequence[LockedWheel], *, python: str, store: Store) -> None:
+def fetch_wheels(wheels: Sequence[LockedWheel], *, target: WheelTarget, store: Store) -> None:
     """Bring wheels of the index, of one environment, into the store.
 
     Raises:
@@ -155,8 +159,9 @@ def fetch_wheels(wheels: Sequence[LockedWheel], *, python: str, store: Store) ->
     with tempfile.TemporaryDirectory(prefix="sealift-fetch-") as scratch:
         pinned, out = Path(scratch, "requirements.txt"), Path(scratch, "wheels")
         pinned.write_text("".join(requirement_lines(wheels)), encoding="utf-8")
-        options = ["download", "--no-deps", "--require-hashes", *target_options(python)]
-        pip([*options, "--dest", out, "--requirement", pinned], python=python, what="download the locked wheels")
+        options = ["download", "--no-deps", "--require-hashes", *target.options]
+        options += ["--dest", str(out), "--requirement", str(pinned)]
+        pip(options, interpreter=target.interpreter, what="download the locked wheels")
         found: set[Digest] = {store.add_file(path) for path in out.iterdir()}
     missing = [wheel.filename for wheel in wheels if wheel.digest not in found]
     if missing:

@@ -31,7 +31,9 @@ def target(subject: Subject) -> Iterator[Finding]:
     if facts.arch not in {each.arch for each in targets}:
         wanted = ", ".join(sorted({each.arch for each in targets}))
         yield Finding("arch", facts.arch, wanted, "get the bundle for this architecture")
-    ranges = [each.python for each in of_os or targets]
+    if subject.offer.manifest.brings_python:
+        return
+    ranges = [each.python for each in of_os or targets if each.python]
     if facts.python is None:
         yield Finding("python", "no python3", " or ".join(map(str, ranges)), "install python3 from the system's media")
     elif not any(each.contains(Version(facts.python), prereleases=True) for each in ranges):
@@ -44,7 +46,7 @@ def target(subject: Subject) -> Iterator[Finding]:
 def python_wheels(subject: Subject) -> Iterator[Finding]:
     """Compiled wheels are made for one minor release of Python, which the builder chose."""
     python = subject.facts.python
-    if python is None:
+    if python is None or subject.offer.manifest.brings_python:
         return
     major, minor = Version(python).release[:2]
     unfit = [name for name in subject.offer.wheels if not _runs(name, (major, minor))]
@@ -68,6 +70,8 @@ def _runs(wheel: str, python: tuple[int, int]) -> bool:
 
 def python_venv(subject: Subject) -> Iterator[Finding]:
     """Some systems ship python3 without its venv module."""
+    if subject.offer.manifest.brings_python:
+        return
     if subject.facts.python is not None and not subject.facts.python_venv:
         yield Finding("python-venv", "python3 has no module venv", "python3 -m venv works", "install python3-venv")
 

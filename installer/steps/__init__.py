@@ -21,6 +21,7 @@ from installer.steps.health import AwaitHealth
 from installer.steps.images import RegisterImages
 from installer.steps.links import MakeLinks, Switch
 from installer.steps.packages import InstallPackages, RemovePackages
+from installer.steps.python import UnpackPython
 from installer.steps.record import RecordState
 from installer.steps.secrets import WriteSecrets
 from installer.steps.service import StartUnits, StopUnits
@@ -58,6 +59,7 @@ __all__ = [
     "Step",
     "StopUnits",
     "Switch",
+    "UnpackPython",
     "WriteConfig",
     "WriteFiles",
     "WriteSecrets",

@@ -32,7 +32,7 @@ class MakeVenv(Step[Nothing]):
     wheels: Path
     requirements: Path
     pip: Path
-    python: str = "python3"
+    python: str
 
     @override
     def describe(self) -> str:

@@ -8,8 +8,9 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.freeze import pack_runtime, runtime_inputs
+from builder.freeze import runtime_inputs
 from builder.memo import Made, remember
+from builder.tarball import pack_folder
 from payload.store import Store
 
 MANIFEST = """\
@@ -137,8 +138,8 @@ def stand_in_runtime(site: Site, folder: Path) -> Path:
     program.chmod(0o755)
     (folder / "runtime/help.txt").write_text("Usage: bash @program@\n")
     packed = folder / "runtime.tar.gz"
-    pack_runtime(folder / "runtime", packed)
-    remember(site.store, runtime_inputs(), Made(filename=packed.name, digest=site.store.add_file(packed)))
+    pack_folder(folder / "runtime", packed)
+    remember(site.store, runtime_inputs(None), Made(filename=packed.name, digest=site.store.add_file(packed)))
     return packed
 
 

@@ -12,10 +12,13 @@ from builder.manifest import load_manifest
 from builder.resolve import resolve
 from builder.sources.project import BuiltWheel, build_wheel, sources_digest
 from builder.sources.wheel import parse_report
+from builder.targets import WheelTarget
 from payload.errors import ResolveError
 from payload.events import NullSink
 from payload.model import Lock
 from tests.unit.builder.product import Site, sha256, write_wheel
+
+TARGET = WheelTarget("3.11", "2.28", None)
 
 
 def locked(site: Site) -> Lock:
@@ -78,14 +81,14 @@ def test_another_python_than_this_machine_has(site: Site, wheels: Path) -> None:
 def test_a_project_is_built_once_and_from_a_copy(site: Site, wheels: Path) -> None:
     app = site.folder / "app"
     before = sorted(path.name for path in app.iterdir())
-    first = build_wheel(app, python="3.11", store=site.store)
+    first = build_wheel(app, target=TARGET, store=site.store)
     assert sorted(path.name for path in app.iterdir()) == before
     (app / "build").mkdir()
     (app / "build/left").write_text("of another tool")
     (app / "__pycache__").mkdir()
-    assert build_wheel(app, python="3.11", store=site.store) == first
+    assert build_wheel(app, target=TARGET, store=site.store) == first
     (app / "demo_app.py").write_text("print('changed')\n")
-    second = build_wheel(app, python="3.11", store=site.store)
+    second = build_wheel(app, target=TARGET, store=site.store)
     assert second.sources != first.sources
     assert second.digest != first.digest
 
