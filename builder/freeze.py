@@ -170,9 +170,9 @@ def _interpreter(store: Store, python: LockedPython | None) -> Iterator[_Interpr
         program = home / "bin/python3"
         target = portable_target(python, program)
         packages = home / "lib" / f"python{target.python}" / "site-packages"
-        options = ("--no-deps", "--require-hashes", "--no-compile", "--upgrade", "--target", packages)
-        needed = ("install", *options, *target.options, "--requirement", REQUIREMENTS)
-        pip(needed, interpreter=program, what="install what the runtime is made of")
+        options = ["--no-deps", "--require-hashes", "--no-compile", "--upgrade", "--target", str(packages)]
+        options += ["--requirement", str(REQUIREMENTS), *target.options]
+        pip(["install", *options], interpreter=program, what="install what the runtime is made of")
         yield _Interpreter(program, home / "lib")
 
 

@@ -31,6 +31,7 @@ def lock_text(lock: Lock) -> str:
         f'  "manifest": {_compact(lock.manifest)}',
         *(_list(name, rows) for name, rows in (("rpms", lock.rpms), ("wheels", lock.wheels), ("images", lock.images))),
         f'  "pip": {_line(lock.pip)}',
+        *([f'  "python": {_line(lock.python)}'] if lock.python else []),
     ]
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
@@ -54,7 +55,8 @@ def read_lock(loaded: LoadedManifest) -> Lock:
             details="\n".join(_mistakes(error)),
             remedy=remedy,
         ) from error
-    if lock.manifest != loaded.digest:
+    portable = loaded.manifest.runtime.python == "portable"
+    if lock.manifest != loaded.digest or (lock.python is not None) != portable:
         raise InputError(
             "lock-stale",
             f"{loaded.path.name} changed after {path.name} was made",

@@ -100,9 +100,30 @@ def never_healthy(folder: Path) -> Path:
     return tree
 
 
+def portable(folder: Path) -> Path:
+    """A 1.1.0 that needs no Python of its hosts, and starts on older ones."""
+    tree = copy(folder)
+    manifest = tree / "bundle.toml"
+    edit(manifest, r'^python = ">=3\.11"\n', "")
+    edit(manifest, r"^\[server\]\n", '[runtime]\npython = "portable"\n\n[server]\npython = "bundled"\n')
+    return tree
+
+
+def without_services(folder: Path) -> Path:
+    """The same, without what needs systemd and a package manager: it can be installed in a mere folder with a libc."""
+    tree = portable(folder)
+    manifest = tree / "bundle.toml"
+    edit(manifest, r"^packages = [^\n]*\n", "")
+    edit(manifest, r"^units = [^\n]*\n", 'user = "root"\n')
+    edit(manifest, r"^\[server\.health\].*?\n\n", "")
+    return tree
+
+
 RELEASES = {
     "1.0.0": release_1_0_0,
     "1.1.0": release_1_1_0,
     "failing-migration": failing_migration,
     "never-healthy": never_healthy,
+    "portable": portable,
+    "without-services": without_services,
 }

@@ -100,7 +100,8 @@ def systemd(subject: Subject) -> Iterator[Finding]:
 
 def tools(subject: Subject) -> Iterator[Finding]:
     """Commands that steps call."""
-    wanted = {"useradd", "userdel", "getent"} | ({"systemctl"} if subject.offer.units else set())
+    wanted = {"getent"} | ({"systemctl"} if subject.offer.units else set())
+    wanted |= {"useradd", "userdel"} if subject.offer.manifest.user != "root" else set()
     wanted |= {"rpm"} if subject.packages_to_install else set()
     for tool in sorted(wanted - set(subject.facts.tools)):
         yield Finding(

@@ -239,6 +239,14 @@ def test_the_exit_code_of_the_runtime_is_the_bundles(tmp_path: Path) -> None:
     assert call(["sh", write_bundle(tmp_path, script=script)]).returncode == 31
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_runtime_that_cannot_start_is_no_success(shell: str, tmp_path: Path) -> None:
+    script = tmp_path / "runtime"
+    script.write_text("#!/nonexistent/loader\n")
+    script.chmod(0o755)
+    assert call([*SHELLS[shell], write_bundle(tmp_path, script=script)]).returncode in {126, 127}
+
+
 def test_standard_input_reaches_the_runtime(tmp_path: Path) -> None:
     script = tmp_path / "runtime"
     script.write_text("#!/bin/sh\ncat\n")
