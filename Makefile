@@ -33,6 +33,9 @@ format: setup ## Format the sources
 lock: setup ## Lock the development environment anew
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --output-file requirements.lock pyproject.toml
+	.venv/bin/uv pip compile --quiet --python-version 3.13 --python-platform x86_64-manylinux_2_17 --only-binary :all: \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --output-file builder/portable/requirements.txt \
+		builder/portable/requirements.in
 
 clean: ## What was built here (the caches of other checkouts stay)
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -11,6 +11,7 @@ from pathlib import Path
 from management.deploy.client import AgentClient, AgentError
 from management.deploy.decision import Decision, decide, parse_facts, probe_command
 from management.deploy.desired import (
+    PYTHON_ARCHIVE,
     Agent,
     Desired,
     PackageMissingError,
@@ -117,6 +118,8 @@ class Deployer:
                 "agent_release": desired.release,
                 "agent_archive": str(archive),
                 "agent_pip": desired.pip,
+                "agent_python": desired.python,
+                "agent_python_archive": PYTHON_ARCHIVE if desired.brings_python else "",
                 "agent_health": f"http://{host}:{desired.agent.port}{desired.agent.health_path}",
                 "agent_token_file": str(self._places.keys_dir / TOKEN),
             }

@@ -15,6 +15,8 @@ AGENTS_ROOT = "/opt/sealift-agents"
 STATE_ROOT = "/var/lib/sealift-agents"
 # Part of the fingerprint: raise it when the playbook lays a host out differently.
 LAYOUT = 1
+PYTHON_ARCHIVE = "python.tar.gz"
+"""Beside the wheels where the release brings its own Python: one folder `python/`."""
 
 
 class PackageMissingError(Exception):
@@ -65,6 +67,7 @@ class Desired:
     address: str
     pip: str
     files: tuple[tuple[str, Path], ...]
+    brings_python: bool
     config: str
     unit: str
     token: str
@@ -73,6 +76,11 @@ class Desired:
     @property
     def release(self) -> str:
         return f"{self.agent.home}/{self.fingerprint}"
+
+    @property
+    def python(self) -> str:
+        """The program that makes the agent's environment."""
+        return f"{self.release}/python/bin/python3" if self.brings_python else "python3"
 
 
 def describe(agent: Agent, address: str, packages: Path, token: str) -> Desired:
@@ -107,7 +115,7 @@ def describe(agent: Agent, address: str, packages: Path, token: str) -> Desired:
     }
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
     packed = tuple((f"wheels/{file.name}", file) for file in wheels)
-    return Desired(agent, address, pip, packed, config_text, unit, token, fingerprint)
+    return Desired(agent, address, pip, packed, PYTHON_ARCHIVE in names, config_text, unit, token, fingerprint)
 
 
 def write_archive(desired: Desired, stream: BinaryIO) -> None:

@@ -52,6 +52,15 @@ def test_the_fingerprint_covers_everything(packages: Path, desired: Desired) -> 
     assert len(others - {desired.fingerprint}) == 3
 
 
+def test_the_release_may_bring_its_own_python(packages: Path, desired: Desired) -> None:
+    assert desired.python == "python3"
+    (packages / "python.tar.gz").write_text("an interpreter")
+    brings = describe(AGENT, "192.0.2.7", packages, TOKEN)
+    assert brings.python == f"{brings.release}/python/bin/python3"
+    assert "wheels/python.tar.gz" in dict(brings.files)
+    assert brings.fingerprint != desired.fingerprint
+
+
 def test_an_incomplete_release_is_named(packages: Path) -> None:
     (packages / "requirements.txt").unlink()
     with pytest.raises(PackageMissingError, match=r"requirements\.txt"):
