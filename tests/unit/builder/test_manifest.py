@@ -167,3 +167,29 @@ def test_single_mistakes(site: Site, old: str, new: str, expected: str) -> None:
     line = text[: text.index(old)].count("\n") + 1
     found = mistakes(site.folder, changed)
     assert any(expected in row and row.startswith(f"bundle.toml:{line}: ") for row in found), found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mistake"),
+    [
+        ('python = ">=3.11"\n', "", "targets[0].python: is missing"),
+        ("[server]\n", '[server]\npython = "bundled"\n', "server.python: the bundle has no Python: give [runtime]"),
+        (
+            "[server]\n",
+            '[runtime]\npython = "portable"\n[server]\npython = "bundled"\n',
+            "targets[0].python: no host's",
+        ),
+        ("[server]\n", '[runtime]\npath = "demo"\n[server]\n', "'sha256' belongs to a 'path' or 'url'"),
+        (
+            "[server]\n",
+            '[runtime]\npython = "portable"\npath = "no.tar.gz"\n[server]\n',
+            "there is no file 'no.tar.gz'",
+        ),
+        ("[server]\n", f'[runtime]\npath = "x"\nsha256 = "{"0" * 64}"\n[server]\n', 'are for python = "portable"'),
+    ],
+)
+def test_mistakes_about_python(site: Site, old: str, new: str, mistake: str) -> None:
+    site.rewrite(old, new)
+    with pytest.raises(InputError) as caught:
+        load_manifest(site.manifest)
+    assert mistake in caught.value.details
