@@ -18,6 +18,8 @@ from builder.problems import Problem
 from builder.product_templates import template_problems
 from builder.raw import select, texts
 from builder.targets import lowest_python
+from payload.errors import InputError
+from payload.trust import PublicKey
 from payload.version import parse_range, parse_version
 
 _UNIQUE: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -42,6 +44,7 @@ _FILES: tuple[tuple[str, ...], ...] = (
     ("server", "config", "*", "template"),
     ("images", "*", "path"),
     ("runtime", "path"),
+    ("trust", "keys", "*"),
 )
 _PROJECTS: tuple[tuple[str, ...], ...] = (("server", "requirements", "*"), ("agents", "*", "requirement"))
 _UNIT_TYPES = (".service", ".socket", ".timer", ".path", ".target", ".mount")
@@ -59,6 +62,7 @@ def cross_document_problems(raw: dict[str, Any], folder: Path) -> Iterator[Probl
     yield from _references(raw)
     yield from _versions(raw)
     yield from _pythons(raw)
+    yield from _trust(raw, folder)
     yield from template_problems(raw, folder)
 
 
@@ -119,6 +123,25 @@ def _references(raw: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(path, f"the manifest has no answer {name!r}; it has: {_listed(answers)}")
     if any(True for _ in select(raw, "repository", "packages", "*")) and not upstreams:
         yield Problem(("repository", "packages"), "packages need at least one [[repository.upstreams]] to come from")
+
+
+def _trust(raw: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    seen: dict[bytes, TomlPath] = {}
+    for path, name in texts(raw, "trust", "keys", "*"):
+        if not (folder / name).is_file():
+            continue
+        try:
+            key = PublicKey.from_text((folder / name).read_text(encoding="utf-8", errors="replace"), where=repr(name))
+        except InputError as error:
+            yield Problem(path, error.brief)
+            continue
+        if key.raw in seen:
+            yield Problem(path, f"{name!r} is the same key as {show_path(seen[key.raw])}")
+        seen.setdefault(key.raw, path)
+    keys = len([*select(raw, "trust", "keys", "*")])
+    for path, threshold in select(raw, "trust", "threshold"):
+        if isinstance(threshold, int) and threshold > keys:
+            yield Problem(path, f"{threshold} of {keys} keys can never have signed")
 
 
 def _items(raw: dict[str, Any], *pattern: str) -> Iterator[tuple[TomlPath, str, Any]]:

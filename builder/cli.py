@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from builder import __version__, report
+from builder import __version__, report, signing_commands
 from builder.console import command
 from builder.mirror_cli import app as mirror_app
 from builder.pipeline import build as build_bundle
@@ -42,6 +43,15 @@ app.add_typer(runtime_app, name="runtime")
 ManifestPath = Annotated[Path, typer.Argument(metavar="MANIFEST", help="The bundle's manifest, a TOML file.")]
 BundlePath = Annotated[Path, typer.Argument(metavar="BIN", help="A bundle.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Events and results as JSON lines on stdout.")]
+PrivateKeys = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--key",
+        metavar="KEY.pem",
+        help="A private key to sign with; may be repeated.",
+        show_default="$SEALIFT_KEY or ~/.config/sealift/release.pem",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; results and errors only.")]
 StorePath = Annotated[
     Path | None,
@@ -75,6 +85,9 @@ def sealift(
       sealift inspect dist/shop-installer-1.0.bin    what is inside
       sealift verify dist/shop-installer-1.0.bin     whether it is whole and yours
       sealift mirror sync mirror.toml /srv/mirror    a package repository alone, without a bundle
+
+    \b
+    With the key on another machine: build --unsigned, sign-request, sign (there), attach-signature.
 
     \b
     Exit codes: 0 done, 2 wrong call, 10 damaged, 11 not trusted, 12 mistakes in a file, 13 cannot be
@@ -121,15 +134,10 @@ def build(
             "--out", "-o", metavar="OUT", help="The file to make.", show_default="dist/NAME-installer-VERSION.bin"
         ),
     ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key",
-            metavar="KEY.pem",
-            help="The private key to sign with.",
-            show_default="$SEALIFT_KEY or ~/.config/sealift/release.pem",
-        ),
-    ] = None,
+    key: PrivateKeys = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Sign later: see sign-request. No host takes it before.")
+    ] = False,
     rpm_key: Annotated[
         Path | None,
         typer.Option(
@@ -153,12 +161,12 @@ def build(
       sealift build bundle.toml -o /srv/shop-1.0.bin --key release.pem
     """
     with command(json=json, quiet=quiet) as console:
-        key_path = key or default_key_path(os.environ)
+        paths = key or [default_key_path(os.environ)]
         built = build_bundle(
             manifest,
             out=out,
-            key=load_private_key(key_path),
-            rpm_key=rpm_key or rpm_key_path(key_path),
+            signers=[] if unsigned else [load_private_key(path) for path in paths],
+            rpm_key=rpm_key or rpm_key_path(paths[0]),
             store=Store(store),
             sink=console.sink,
         )
@@ -198,6 +206,7 @@ def verify(
     with command(json=json, quiet=quiet) as console:
         keyring = load_keyring(key or [public_path(default_key_path(os.environ))])
         verified = open_bundle(bundle).verify(keyring)
+        verified.keyring.check_time(int(time.time()))
         with stage(console.sink, "check", f"read {bundle.name}", total=verified.size):
             if damages := verified.check(console.sink, stage="check"):
                 raise damaged(bundle.name, damages)
@@ -230,6 +239,12 @@ def keygen(
         else:
             public = create_keypair(path, whose)
             console.result(*report.made_key(path, public_path(path), rpm_key_path(path), public))
+
+
+app.command("sign-request")(signing_commands.sign_request)
+app.command()(signing_commands.sign)
+app.command("attach-signature")(signing_commands.attach_signature)
+app.command()(signing_commands.keyring)
 
 
 def main() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from builder.manifest import LoadedManifest
+from payload.document import Document
 from payload.effects import atomic_write
 from payload.errors import InputError
-from payload.model import Document, Lock, LockedRpm
+from payload.model import Lock, LockedRpm
 
 
 def lock_path(manifest: Path) -> Path:

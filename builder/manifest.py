@@ -17,8 +17,9 @@ from builder.checks import cross_document_problems, document_problems
 from builder.positions import Positions, TomlPath, positions
 from builder.problems import Problem, invalid
 from payload.digest import Digest, digest_bytes
+from payload.document import Document
 from payload.errors import InputError
-from payload.model import Document, Manifest
+from payload.model import Manifest
 
 _SYNTAX = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 _TYPES = {

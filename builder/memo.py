@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from payload.digest import Digest, digest_bytes, hex_of
+from payload.document import Document
 from payload.effects import atomic_write
-from payload.model import Document
 from payload.store import Store
 
 

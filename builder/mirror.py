@@ -11,10 +11,11 @@ from pathlib import Path
 from builder.manifest import load_document
 from builder.sources.rpm import Source, fetch_rpms, locked_rpm, resolve_rpms
 from payload.digest import CHUNK, digest_bytes, digest_file
+from payload.document import Document
 from payload.effects import atomic_write
 from payload.errors import InputError
 from payload.events import Sink, stage
-from payload.model import Document, LockedRpm, Repository, Target
+from payload.model import LockedRpm, Repository, Target
 from payload.store import Store
 from repos.closure import ResolvedPackage, every_package
 from repos.createrepo import create_repository, find_packages, is_current

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from payload.errors import IntegrityError
 from payload.events import Advanced, Sink, stage
 from payload.format import STUB_SIZE
 from payload.model import Lock, Manifest, Section
-from payload.trust import Keyring, PrivateKey, PublicKey
+from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 from templates.contexts import StubContext
 from templates.render_stub import render_stub
@@ -29,10 +30,13 @@ class Content:
     manifest: Manifest
     lock: Lock
     created: int
+    keyring: Keyring
 
 
-def pack(path: Path, content: Content, *, key: PrivateKey, file_name: str, sink: Sink) -> None:
-    """Write and sign the bundle at `path`; `file_name` is the name that it will have. Left early, nothing stays.
+def pack(path: Path, content: Content, *, signers: Sequence[PrivateKey], file_name: str, sink: Sink) -> None:
+    """Write the bundle at `path` and sign it, if anybody does. Left early, nothing stays.
+
+    `file_name` is the name that it will have.
 
     Raises:
         OSError: the disk is full, …
@@ -57,20 +61,21 @@ def pack(path: Path, content: Content, *, key: PrivateKey, file_name: str, sink:
             lock=content.lock,
             created=content.created,
             libc=needs.libc,
-            keys=(key.public,),
-            sign=key.sign,
+            keyring=content.keyring,
+            signers=signers,
             help=runtime_help(runtime),
         )
 
 
-def check(path: Path, content: Content, *, key: PublicKey, sink: Sink) -> VerifiedBundle:
-    """Read the bundle back as a host will: signature, every member, every file of the tree, every locked artifact.
+def check(path: Path, content: Content, *, signed: bool, sink: Sink) -> VerifiedBundle:
+    """Read the bundle back as a host will: signatures, every member, every file of the tree, every locked artifact.
 
     Raises:
         TrustError, IntegrityError: it is not what was meant.
     """
     with stage(sink, "check", "read the result back", total=path.stat().st_size):
-        bundle = open_bundle(path).verify(Keyring((key,)))
+        unverified = open_bundle(path)
+        bundle = unverified.verify(content.keyring) if signed else unverified.known(unverified.digest)
         damages = bundle.check(sink, stage="check")
         if damages:
             raise IntegrityError(

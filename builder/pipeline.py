@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.fetch import fetch
 from builder.freeze import freeze
+from builder.keyring import keyring_of
 from builder.lockfile import earlier_rpms, lock_path, read_lock, write_lock
 from builder.manifest import LoadedManifest, load_manifest
 from builder.pack import Content, check, pack
@@ -41,7 +42,7 @@ class Built:
     path: Path
     index: Index
     digest: Digest
-    signed_by: PublicKey
+    signers: tuple[PublicKey, ...]
 
 
 def lock(manifest: Path, *, store: Store, sink: Sink) -> Locked:
@@ -69,9 +70,12 @@ def explain(manifest: Path, package: str, *, store: Store, sink: Sink) -> tuple[
     return explain_rpm(source, loaded.manifest.targets, package)
 
 
-def build(manifest: Path, *, out: Path | None, key: PrivateKey, rpm_key: Path, store: Store, sink: Sink) -> Built:
+def build(
+    manifest: Path, *, out: Path | None, signers: Sequence[PrivateKey], rpm_key: Path, store: Store, sink: Sink
+) -> Built:
     """Build the bundle of a locked manifest, at `out` or at `dist/NAME-installer-VERSION.bin`.
 
+    Without `signers` it has no signature yet: see `builder.seal`.
     `rpm_key` is the file of the secret key that signs the metadata of its packages.
     The file gets its name only after it was read back and found to be what was meant.
 
@@ -82,6 +86,7 @@ def build(manifest: Path, *, out: Path | None, key: PrivateKey, rpm_key: Path, s
     loaded = load_manifest(manifest)
     locked = read_lock(loaded)
     created = release_time(loaded)
+    keyring = keyring_of(loaded, signers)
     fetch(loaded, locked, store, sink)
     runtime = freeze(store, sink, locked.python)
 
@@ -89,12 +94,12 @@ def build(manifest: Path, *, out: Path | None, key: PrivateKey, rpm_key: Path, s
     with _unnamed(target) as file, _scratch(store) as scratch:
         with stage(sink, "stage", "lay out the release"):
             tree = stage_release(loaded, locked, store, created=created, rpm_key=rpm_key, scratch=scratch)
-        content = Content(tree, runtime, loaded.manifest, locked, created)
-        pack(file, content, key=key, file_name=target.name, sink=sink)
-        bundle = check(file, content, key=key.public, sink=sink)
+        content = Content(tree, runtime, loaded.manifest, locked, created, keyring)
+        pack(file, content, signers=signers, file_name=target.name, sink=sink)
+        bundle = check(file, content, signed=bool(signers), sink=sink)
         file.rename(target)
         fsync_dir(target.parent)
-    return Built(target, bundle.index, bundle.digest, bundle.signed_by)
+    return Built(target, bundle.index, bundle.digest, bundle.signers)
 
 
 def default_output(loaded: LoadedManifest) -> Path:

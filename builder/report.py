@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from builder.pipeline import Built
+from builder.seal import Request
 from payload.archive import UnverifiedBundle, VerifiedBundle
 from payload.digest import Digest
 from payload.model import Index, Lock
-from payload.trust import PublicKey
+from payload.statement import Statement
+from payload.trust import Keyring, PublicKey, names
 
 Report = tuple[dict[str, object], str]
 
@@ -32,22 +36,24 @@ def built(bundle: Built) -> Report:
         "bundle": str(bundle.path),
         "size": size,
         "digest": bundle.digest,
-        "signed-by": bundle.signed_by.fingerprint,
+        "signed-by": [key.fingerprint for key in bundle.signers],
     }
-    return values, f"{bundle.path}\n{_mebibytes(size)}, signed by {bundle.signed_by.fingerprint}"
+    return (
+        values,
+        f"{bundle.path}\n{_mebibytes(size)}, signed by {names(bundle.signers) or 'nobody yet'}",
+    )
 
 
 def verified(bundle: VerifiedBundle) -> Report:
     """A bundle that is whole and signed by a trusted key."""
     product = bundle.index.manifest.product
-    by = bundle.signed_by
     values: dict[str, object] = {
         "product": product.name,
         "version": str(product.version),
         "digest": bundle.digest,
-        "signed-by": by.fingerprint,
+        "signed-by": [key.fingerprint for key in bundle.signers],
     }
-    whose = f"{by.fingerprint} {by.comment}".strip()
+    whose = ", ".join(f"{key.fingerprint} {key.comment}".strip() for key in bundle.signers)
     return values, f"{product.title} {product.version}: whole, signed by {whose}"
 
 
@@ -124,3 +130,51 @@ def _sizes(index: Index) -> dict[str, int]:
 
 def _mebibytes(size: int) -> str:
     return f"{size / (1 << 20):.1f} MB"
+
+
+def statement_lines(statement: Statement) -> list[str]:
+    """What a signature would vouch for."""
+    ring = statement.keyring
+    ends = "" if ring.expires is None else f", until {time.strftime('%Y-%m-%d', time.gmtime(ring.expires))}"
+    made = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(statement.created))
+    return [
+        f"{statement.product} {statement.version}, {made}",
+        f"  index     {statement.index}",
+        f"  manifest  {statement.manifest}",
+        f"  runtime   {statement.runtime}",
+        f"  inside    {statement.packages} packages, {statement.wheels} wheels, {statement.images} images,"
+        f" {_mebibytes(statement.size)}",
+        f"  keyring   version {ring.version}: {ring.threshold} of {len(ring.keys)} keys{ends}",
+        *(f"            {key.fingerprint} {key.comment}".rstrip() for key in ring.keys),
+    ]
+
+
+def requested(path: Path, request: Request) -> Report:
+    """A signing request that was written."""
+    text = "\n".join((f"{path}: carry it to the key, and run: sealift sign", *statement_lines(request.statement)))
+    return {"request": str(path), "statement": request.statement.model_dump(mode="json")}, text
+
+
+def signed(path: Path, signers: Sequence[PublicKey]) -> Report:
+    """Signatures that were made."""
+    values: dict[str, object] = {"signatures": str(path), "signed-by": [key.fingerprint for key in signers]}
+    return values, f"{path}: signed by {names(signers)}; put it in with: sealift attach-signature"
+
+
+def attached(bundle: Path, signers: Sequence[PublicKey], ring: Keyring) -> Report:
+    """A bundle that got signatures."""
+    counted = len({key.raw for key in signers} & {key.raw for key in ring.keys})
+    missing = max(0, ring.threshold - counted)
+    values: dict[str, object] = {
+        "bundle": str(bundle),
+        "signed-by": [key.fingerprint for key in signers],
+        "missing": missing,
+    }
+    rest = f"; {missing} more must sign before a host takes it" if missing else ""
+    return values, f"{bundle}: signed by {names(signers)}{rest}"
+
+
+def keyring(ring: Keyring, path: Path | None, text: str) -> Report:
+    """A keyring to be given away."""
+    values: dict[str, object] = {"keyring": ring.model_dump(mode="json"), "file": None if path is None else str(path)}
+    return values, text.rstrip() if path is None else f"{path}: {ring.threshold} of {names(ring.keys)}"

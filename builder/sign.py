@@ -50,16 +50,22 @@ def load_private_key(path: Path) -> PrivateKey:
 
 
 def load_keyring(paths: list[Path]) -> Keyring:
-    """Read public keys.
+    """Read public keys, each of which is trusted alone.
 
     Raises:
         UsageError: one is missing.
         InputError: one is something else.
     """
-    return Keyring(tuple(_public_key(path) for path in paths))
+    return Keyring(version=0, keys=tuple(load_public_key(path) for path in paths))
 
 
-def _public_key(path: Path) -> PublicKey:
+def load_public_key(path: Path) -> PublicKey:
+    """Read a public key.
+
+    Raises:
+        UsageError: there is none.
+        InputError: it is something else.
+    """
     try:
         return PublicKey.from_text(path.read_text(encoding="utf-8"), where=str(path))
     except UnicodeDecodeError as error:

@@ -75,6 +75,9 @@ def bundle_app(program: str) -> typer.Typer:
         key: Annotated[
             Path | None, typer.Option("--key", metavar="PUB", help="The vendor's public key, for a first install.")
         ] = None,
+        allow_older: Annotated[
+            bool, typer.Option("--allow-older", help="Take a bundle older than what this host had before.")
+        ] = False,
         events: Annotated[
             Path | None, typer.Option("--events", metavar="FILE", help="Write JSON events to FILE.")
         ] = None,
@@ -112,6 +115,7 @@ def bundle_app(program: str) -> typer.Typer:
             start=not no_start,
             answers_file=config,
             key=key,
+            allow_older=allow_older,
             events=events,
             extract_to=extract,
             patterns=tuple(files or ()),

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.prompt import Confirm, Prompt
 
 from payload.model import Answer
-from payload.trust import PublicKey
+from payload.trust import Keyring
 
 
 class Dialogue(Protocol):
@@ -18,8 +18,8 @@ class Dialogue(Protocol):
     def confirm(self, question: str) -> bool:
         """Yes or no; no is the default."""
 
-    def confirm_key(self, key: PublicKey) -> bool:
-        """Is this the vendor's key?"""
+    def confirm_keys(self, keyring: Keyring) -> bool:
+        """Are these the vendor's keys?"""
 
     def answer(self, question: Answer) -> str:
         """The answer to a question of the manifest; empty for its default."""
@@ -35,10 +35,11 @@ class TerminalDialogue:
         """See `Dialogue.confirm`."""
         return Confirm.ask(question, console=self._console, default=False)
 
-    def confirm_key(self, key: PublicKey) -> bool:
-        """See `Dialogue.confirm_key`."""
+    def confirm_keys(self, keyring: Keyring) -> bool:
+        """See `Dialogue.confirm_keys`."""
         self._console.print("This host trusts no key yet. The bundle says it is signed by", style="yellow")
-        self._console.print(f"    {key.fingerprint}  {key.comment}", markup=False, highlight=False)
+        for key in keyring.keys:
+            self._console.print(f"    {key.fingerprint}  {key.comment}", markup=False, highlight=False)
         self._console.print("Compare this with the fingerprint that the vendor published elsewhere.")
         return self.confirm("Is it the same?")
 

@@ -19,8 +19,8 @@ from installer.plan import Mode, Plan
 from installer.planning import plan_install, plan_repair, plan_upgrade
 from installer.preflight import Finding, Subject, examine, report_lines
 from installer.report import final_report
-from installer.rules import Meaning, chosen_mirror, decide
-from installer.session import Session, new_keys, new_run, place
+from installer.rules import Meaning, check_replay, chosen_mirror, decide
+from installer.session import Session, new_run, new_trust, place
 from installer.state import load_state
 from installer.steps.packages import source_of
 from installer.steps.service import active_units
@@ -29,6 +29,7 @@ from installer.traces import Traces
 from installer.transaction import recover, unfinished
 from payload.errors import BusyError, IntegrityError, PreflightError, UsageError
 from payload.events import Note, stage
+from payload.trust import names
 from repos.offline import bundle_repository
 
 
@@ -83,6 +84,8 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
     """
     index = session.bundle.index
     meaning = decide(session.request, session.state, index.manifest, session.bundle.digest, session.program)
+    if meaning != "same":
+        check_replay(session.request, index.manifest, index.created, session.trusted.host, session.program)
     answers = _answers(session, environment, meaning)
     offer = make_offer(index, session.bundle.digest, session.bundle.read, session.layout, answers.values)
     facts = _facts(session, offer)
@@ -224,7 +227,7 @@ def _site(session: Session, facts: Facts) -> Site:
         homes=facts.homes,
         active=bool(active_units(units, session.host)),
         start=session.request.start,
-        keys=new_keys(session),
+        trust=new_trust(session),
     )
 
 
@@ -239,7 +242,7 @@ def _confirm(session: Session, plan: Plan) -> None:
 
 def _run(session: Session, prepared: Prepared, plan: Plan) -> tuple[str, ...]:
     host = replace(session.host, secrets=prepared.answers.secrets)
-    note = f"signed by {session.bundle.signed_by.fingerprint}: {session.trusted.reason}"
+    note = f"signed by {names(session.bundle.signers)}: {session.trusted.reason}"
     log = run_logged(plan, session.layout, host, note)
     generated = prepared.answers.generated
     return final_report(

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from payload.document import Document
 from payload.effects import fsync_dir
 from payload.errors import IntegrityError
-from payload.model import Document
 
 JOURNAL_FORMAT = 1
 

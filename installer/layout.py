@@ -81,9 +81,9 @@ class Layout:
         return self.state_dir / "journal"
 
     @property
-    def keyring_dir(self) -> Path:
-        """Keys whose bundles this host takes."""
-        return self.state_dir / "keyring"
+    def trust_file(self) -> Path:
+        """Whose bundles this host takes, and the newest that it took."""
+        return self.state_dir / "trust.json"
 
     def scratch(self, run: str) -> Path:
         """What undoing `run` needs; removed when the run is over. Beside `kept`, which goes too if it is undone."""

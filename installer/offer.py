@@ -48,7 +48,6 @@ class Offer:
     images: tuple[RegisteredImage, ...]
     pip: str
     ctl: str
-    keys: tuple[str, ...]
     wheels: tuple[str, ...]
     """File names of the wheels that this host's Python runs."""
     content_size: int
@@ -117,7 +116,6 @@ def make_offer(
                 prefix=shlex.quote(str(layout.prefix)),
             ),
         ),
-        keys=index.keys,
         wheels=_wheels(index),
         content_size=_size(index, ""),
         runtime_size=3 * (index.runtime.size + _size(index, "python")),  # both are stored compressed

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.keyring import TrustedKeys, find_keys, own_keys, verify
+from installer.keyring import AskKeys, TrustedKeys, find_keys, own_keys, verify
 from installer.layout import Layout
 from installer.lock import check_private
 from installer.request import Request
 from payload.archive import VerifiedBundle, open_bundle
 from payload.events import Sink
-from payload.trust import PublicKey
-
-AskKey = Callable[[PublicKey], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class Opened:
 
 
 def open_verified(
-    request: Request, path: Path, sink: Sink, ask: AskKey | None = None, *, root: Path = Path("/")
+    request: Request, path: Path, sink: Sink, ask: AskKeys | None = None, *, root: Path = Path("/")
 ) -> Opened:
     """Open and verify the bundle at `path`; `ask` decides about an unknown key.
 
@@ -44,5 +41,5 @@ def open_verified(
     keys = find_keys(claimed, request.key)
     if keys is None and request.only_shows:
         keys = own_keys(unverified)
-    bundle, trusted = verify(unverified, keys, ask)
+    bundle, trusted = verify(unverified, keys, ask, now=0 if request.only_shows else int(time.time()))
     return Opened(request, bundle, trusted, sink, path.name)

@@ -54,8 +54,8 @@ class Site:
     """A unit of the installed release runs."""
     start: bool = True
     """The operator wants services to run."""
-    keys: tuple[NewFile, ...] = ()
-    """Files of the host's keyring."""
+    trust: NewFile | None = None
+    """What the host will remember of whose bundles it takes, where that changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +138,12 @@ def folders(layout: Layout, offer: Offer) -> MakeFolders:
 
 
 def keyring(site: Site) -> list[AnyStep]:
-    """Pin the bundle's keys."""
-    if not site.keys:
+    """Pin the bundle's keys, and remember that no older bundle is to be taken."""
+    if site.trust is None:
         return []
-    return [WriteFiles(what="the host's keyring", files=site.keys, reason="later bundles must be signed by these keys")]
+    return [
+        WriteFiles(what="the host's keyring", files=(site.trust,), reason="later bundles must be signed by its keys")
+    ]
 
 
 def secrets(layout: Layout, chosen: Chosen) -> list[AnyStep]:

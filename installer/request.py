@@ -24,6 +24,7 @@ class Request:
     start: bool = True
     answers_file: Path | None = None
     key: Path | None = None
+    allow_older: bool = False
     events: Path | None = None
     extract_to: Path | None = None
     patterns: tuple[str, ...] = ()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from installer.keyring import HostTrust
 from installer.request import Request
 from installer.state import State
 from payload.digest import Digest
-from payload.errors import UsageError
+from payload.errors import TrustError, UsageError
 from payload.model import Manifest
 
 Meaning = Literal["install", "upgrade", "same"]
@@ -55,6 +56,25 @@ def decide(request: Request, state: State | None, manifest: Manifest, bundle: Di
             remedy="upgrade to a release in between first",
         )
     return "upgrade"
+
+
+def check_replay(request: Request, manifest: Manifest, created: int, host: HostTrust | None, program: str) -> None:
+    """Refuse a bundle that is older than one that this host took, by its version and by its time.
+
+    A fix for an older branch is taken: it has a lower version, but was made later.
+
+    Raises:
+        TrustError: it is older, and `--allow-older` was not given.
+    """
+    product = manifest.product
+    if host is None or product.version >= host.version or created >= host.created or request.allow_older:
+        return
+    raise TrustError(
+        "bundle-older",
+        f"this host took {product.name} {host.version} already; {product.version} is older",
+        details="An old bundle may have faults that are known and mended since.",
+        remedy=f"if it is meant, allow it: bash {program} --allow-older and the other options",
+    )
 
 
 def chosen_mirror(request: Request, state: State | None) -> str | None:

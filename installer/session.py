@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from installer.dialogue import Dialogue
-from installer.keyring import file_name, read_folder
+from installer.keyring import remembered
 from installer.layout import Layout
 from installer.opened import Opened, open_verified
 from installer.request import Request
@@ -16,7 +16,6 @@ from installer.steps import Host, Runner
 from installer.steps.files import NewFile
 from payload import effects
 from payload.events import Sink
-from payload.trust import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def open_session(
         IntegrityError: bundle or state is damaged.
         TrustError: no trusted key signed the bundle.
     """
-    ask = dialogue.confirm_key if dialogue is not None else None
+    ask = dialogue.confirm_keys if dialogue is not None else None
     opened = open_verified(request, path, sink, ask, root=root)
     name = opened.bundle.index.manifest.product.name
     state = load_state(Layout.of(name, root=root))
@@ -73,12 +72,11 @@ def place(name: str, state: State | None, request: Request, root: Path) -> Layou
     return Layout.of(name, Path(state.prefix) if state else request.prefix, root)
 
 
-def new_keys(session: Session) -> tuple[NewFile, ...]:
-    """Files to be added to the host's keyring: the bundle's key, and those that its signed index vouches for."""
-    known = {key.fingerprint for key in read_folder(session.layout.keyring_dir)}
-    keys = [session.bundle.signed_by, *(PublicKey.from_text(line) for line in session.bundle.index.keys)]
-    wanted = {key.fingerprint: key for key in keys if key.fingerprint not in known}
-    return tuple(NewFile(session.layout.keyring_dir / file_name(key), key.to_text(), 0o644) for key in wanted.values())
+def new_trust(session: Session) -> NewFile | None:
+    """What the host will remember of whose bundles it takes; None when it knows all of it."""
+    before = session.trusted.host
+    after = remembered(session.bundle, before)
+    return None if after == before else NewFile(session.layout.trust_file, after.to_text(), 0o600)
 
 
 def new_run(layout: Layout) -> str:

@@ -28,7 +28,7 @@ def run(request: Request, bundle: Path) -> ExitCode:
     """
     with screen.events(request) as sink:
         someone = screen.dialogue(request)
-        opened = open_verified(request, bundle, sink, someone.confirm_key if someone else None)
+        opened = open_verified(request, bundle, sink, someone.confirm_keys if someone else None)
         view = _VIEWS[request.action](opened)
     screen.show(view, request.json)
     return ExitCode.OK

@@ -10,8 +10,9 @@ from pydantic import Field, ValidationError
 
 from installer.layout import Layout
 from payload.digest import Digest
+from payload.document import Document
 from payload.errors import IntegrityError, UsageError
-from payload.model import Document, Name
+from payload.model import Name
 from payload.version import Version
 
 AnswerValue = str | int | bool

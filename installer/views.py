@@ -13,6 +13,7 @@ from payload.errors import UsageError
 from payload.events import stage
 from payload.model import Entry
 from payload.texts import human_rows
+from payload.trust import names
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def info(opened: Opened) -> View:
         "upgrades-from": None if product.upgrades_from is None else str(product.upgrades_from),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(index.created)),
         "digest": opened.bundle.digest,
-        "signed-by": opened.bundle.signed_by.fingerprint,
+        "signed-by": [key.fingerprint for key in opened.bundle.signers],
         "trusted": opened.trusted.reason,
         "targets": [target.model_dump(mode="json") for target in manifest.targets],
         "packages": list(manifest.repository.packages),
@@ -54,7 +55,7 @@ def info(opened: Opened) -> View:
     }
     lines = (
         *opened.bundle.text(index.info).splitlines(),
-        f"  signed by:     {body['signed-by']}, {body['trusted']}",
+        f"  signed by:     {names(opened.bundle.signers)}, {body['trusted']}",
         f"  digest:        {body['digest']}",
     )
     return View(body, lines)
@@ -81,8 +82,12 @@ def check(opened: Opened) -> View:
     with stage(opened.sink, "check", "check every file", total=bundle.size):
         if damages := bundle.check(opened.sink):
             raise damaged(opened.program, damages)
-    signed_by = opened.bundle.signed_by.fingerprint
-    body = {"intact": True, "files": len(opened.bundle.index.entries), "signed-by": signed_by}
+    signed_by = names(bundle.signers)
+    body = {
+        "intact": True,
+        "files": len(bundle.index.entries),
+        "signed-by": [key.fingerprint for key in bundle.signers],
+    }
     return View(body, (f"{opened.program}: every file is intact; signed by {signed_by}, {opened.trusted.reason}",))
 
 

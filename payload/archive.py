@@ -17,14 +17,15 @@ from pathlib import Path
 from typing_extensions import Buffer, override
 
 from payload.digest import Digest, digest_bytes
-from payload.errors import IntegrityError, UsageError
+from payload.errors import IntegrityError, TrustError, UsageError
 from payload.events import Advanced, Sink
 from payload.format import TRAILER_SIZE, Trailer
 from payload.index import by_blob, decode_index, decode_signatures, gaps
 from payload.members import Damage, Extraction, Wanted, content, intact, pieces_of
 from payload.model import Blob, Entry, Index, Section
+from payload.statement import Statement, statement_of
 from payload.tarball import unpack
-from payload.trust import Keyring, PublicKey, Signature
+from payload.trust import Accepted, Keyring, Signature, accept
 from payload.volumes import OpenVolumes, Volumes, find_volumes
 
 
@@ -51,16 +52,26 @@ def open_bundle(path: Path, folders: Sequence[Path] = ()) -> UnverifiedBundle:
         raise UsageError("bundle-unreadable", f"cannot read {path}: {error.strerror}") from error
     finally:
         os.close(fd)
-    return UnverifiedBundle(path, find_volumes(path, trailer, folders), stored, index, signatures)
+    return UnverifiedBundle(
+        path, find_volumes(path, trailer, folders), stored, index, trailer=trailer, signatures=signatures
+    )
 
 
 class UnverifiedBundle:
     """A well-formed file of which nobody has said yet that it is genuine."""
 
     def __init__(
-        self, path: Path, volumes: Volumes, stored: bytes, index: Index, signatures: tuple[Signature, ...]
+        self,
+        path: Path,
+        volumes: Volumes,
+        stored: bytes,
+        index: Index,
+        *,
+        trailer: Trailer,
+        signatures: tuple[Signature, ...],
     ) -> None:
         self.path = path
+        self.trailer = trailer
         self._volumes = volumes
         self._stored = stored
         self._index = index
@@ -80,18 +91,42 @@ class UnverifiedBundle:
         """Fingerprints of the keys that claim to have signed."""
         return tuple(signature.key for signature in self._signatures)
 
-    def embedded_keys(self) -> tuple[PublicKey, ...]:
-        """The public keys inside. They prove nothing by themselves: compare their fingerprints with the vendor's."""
-        return tuple(PublicKey.from_text(line, where=str(self.path)) for line in self._index.keys)
+    @property
+    def statement(self) -> Statement:
+        """What signatures of this file are made over."""
+        return statement_of(self._index, self._stored)
+
+    @property
+    def digest(self) -> Digest:
+        """Of the stored index: which bundle it claims to be."""
+        return digest_bytes(self._stored)
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        """As they are in the file, unverified."""
+        return self._signatures
 
     def verify(self, keyring: Keyring) -> VerifiedBundle:
-        """Check the signature, the stub, the texts, and that the gaps between the members are empty.
+        """Check the signatures, the stub, the texts, and that the gaps between the members are empty.
 
         Raises:
-            TrustError: no key of the ring signed it.
+            TrustError: see `payload.trust.accept`.
             IntegrityError: one of these was changed.
         """
-        signed_by = keyring.verify(self._stored, self._signatures)
+        return self._genuine(accept(keyring, self._index.keyring, self.statement.message(), self._signatures))
+
+    def known(self, index: Digest) -> VerifiedBundle:
+        """The same for who knows the file by its index, having written or verified it before: signatures do not matter.
+
+        Raises:
+            TrustError: it is another file.
+            IntegrityError: the stub, a text or a gap was changed.
+        """
+        if self.digest != index:
+            raise TrustError("bundle-differs", f"{self.path.name} is not the bundle that was expected", details=index)
+        return self._genuine(Accepted((), self._index.keyring))
+
+    def _genuine(self, accepted: Accepted) -> VerifiedBundle:
         with self._volumes.opened() as volumes:
             if not _sound(volumes, self._index.stub):
                 raise _broken(self.path, "stub", "its start-up script was changed", 0)
@@ -101,7 +136,7 @@ class UnverifiedBundle:
             for offset, size in gaps(self._index):
                 if any(volumes.pread(size, offset)):
                     raise _broken(self.path, "padding", "bytes between the members are not zero", offset)
-        return VerifiedBundle(self.path, self._volumes, self._index, digest_bytes(self._stored), signed_by)
+        return VerifiedBundle(self.path, self._volumes, self._index, digest_bytes(self._stored), accepted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +159,14 @@ class Member:
 
 
 class VerifiedBundle:
-    """A bundle whose index is genuine. `digest` is its identity."""
+    """A bundle whose index is genuine. `digest` is its identity; a host that takes it has `keyring` from then on."""
 
-    def __init__(self, path: Path, volumes: Volumes, index: Index, digest: Digest, signed_by: PublicKey) -> None:
+    def __init__(self, path: Path, volumes: Volumes, index: Index, digest: Digest, accepted: Accepted) -> None:
         self.path = path
         self.index = index
         self.digest = digest
-        self.signed_by = signed_by
+        self.signers = accepted.signers
+        self.keyring = accepted.keyring
         self._volumes = volumes
 
     @property

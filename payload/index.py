@@ -56,8 +56,9 @@ def decode_index(stored: bytes, trailer: Trailer) -> Index:
 
 
 def encode_signatures(signatures: Iterable[Signature]) -> bytes:
-    """The stored form: compact JSON."""
-    rows = [signature.model_dump(mode="json") for signature in signatures]
+    """The stored form: compact JSON, one signature of each key, sorted by key: in whatever order they were made."""
+    by_key = {signature.key: signature for signature in signatures}
+    rows = [by_key[key].model_dump(mode="json") for key in sorted(by_key)]
     return json.dumps(rows, sort_keys=True, separators=(",", ":")).encode()
 
 

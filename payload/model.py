@@ -6,13 +6,16 @@ Keys are kebab-case on disk. Paths of a manifest are relative to its folder.
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from payload.digest import Digest
+from payload.document import Document
+from payload.trust import Keyring
 from payload.version import Version, VersionRange
 
 FORMAT_VERSION = 1
@@ -21,24 +24,6 @@ PYTHON_ARCHIVE = "tools/python.tar.gz"
 PYTHON_FOLDER = "python"
 OLDEST_GLIBC = "2.2"
 """The first glibc of x86_64: what needs it needs nothing in particular."""
-
-
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class Document(BaseModel):
-    """Base of everything that is read from or written to a file."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=_kebab,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-        arbitrary_types_allowed=True,
-    )
 
 
 def _relative(value: str) -> str:
@@ -145,7 +130,7 @@ class Repository(Document):
     """Module streams to enable besides the default ones."""
     weak_dependencies: bool = False
     """Whether recommended packages come along."""
-    variables: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,30}$")], str] = {}
+    variables: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,30}$")], str] = {}  # noqa: RUF012 - pydantic copies it
     """Values for `$releasever` and other variables in the URLs of upstreams; `$basearch` and `$arch` need none."""
     upstreams: tuple[Upstream, ...] = ()
 
@@ -290,13 +275,27 @@ class Requirements(Document):
     ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
 
 
+class Trust(Document):
+    """Whose signatures count from this release on. A change of anything here needs a higher `version`."""
+
+    version: int = Field(default=1, ge=1)
+    threshold: int = Field(default=1, ge=1)
+    """So many of the keys must sign."""
+    keys: tuple[str, ...] = Field(min_length=1)
+    """Files with public keys."""
+    expires: date | None = None
+    """From 00:00 UTC of this day on, hosts take no new bundle under this keyring."""
+
+
 class Manifest(Document):
     """`bundle.toml`."""
 
     product: Product
     targets: tuple[Target, ...] = Field(min_length=1)
     repository: Repository = Repository()
-    mirrors: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,30}$")], dict[Name, Url]] = {}
+    mirrors: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,30}$")], dict[Name, Url]] = Field(
+        default_factory=dict
+    )
     """For `-R`: mirror name → upstream id → base URL. `$basearch` and `$releasever` are dnf's."""
     runtime: Runtime = Runtime()
     server: Server
@@ -305,6 +304,8 @@ class Manifest(Document):
     answers: tuple[Answer, ...] = ()
     ssh_keys: tuple[SshKey, ...] = ()
     preflight: Requirements = Requirements()
+    trust: Trust | None = None
+    """Without it, whoever signs is trusted, each key alone."""
 
     @property
     def brings_python(self) -> bool:
@@ -438,8 +439,8 @@ class Index(Document):
     format: Literal[1] = 1
     created: int = Field(ge=0)
     """Seconds since the epoch, from SOURCE_DATE_EPOCH or the manifest's time: part of the input, not of the build."""
-    keys: tuple[str, ...]
-    """Public keys, one line each, of those who sign this product: what a host pins at its first install."""
+    keyring: Keyring
+    """Whose signatures count from this bundle on: what a host pins at its first install."""
     manifest: Manifest
     lock: Lock
     stub: Section

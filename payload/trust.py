@@ -1,7 +1,8 @@
 """Ed25519 keys, signatures and keyrings. Decides over bytes; touches no file and no network.
 
 A signature is made over `CONTEXT + message` (RFC 8032, pure Ed25519), so that a signature for a bundle can never be
-taken for one of something else. Private keys are PKCS#8 PEM as openssl writes them; public keys are one line of text.
+taken for one of something else. The message is a bundle's statement (`payload.statement`).
+Private keys are PKCS#8 PEM as openssl writes them; public keys are one line of text.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
+from payload.document import Document
 from payload.errors import InputError, TrustError
-from payload.model import Document
 
-CONTEXT = b"sealift bundle index v1\0"
+CONTEXT = b"sealift bundle statement v1\0"
 _KIND = "sealift-ed25519"
 _RAW = serialization.Encoding.Raw
 
@@ -128,35 +132,146 @@ class PrivateKey:
         return Signature(key=self.public.fingerprint, signature=signature)
 
 
-@dataclass(frozen=True, slots=True)
-class Keyring:
-    """The keys that are trusted, each of them alone."""
+def names(keys: Iterable[PublicKey]) -> str:
+    """Their fingerprints, for people."""
+    return ", ".join(key.fingerprint for key in keys)
 
-    keys: tuple[PublicKey, ...]
 
-    def verify(self, message: bytes, signatures: Sequence[Signature]) -> PublicKey:
-        """The trusted key that signed `message`.
+def _parsed(value: object) -> object:
+    try:
+        return PublicKey.from_text(value) if isinstance(value, str) else value
+    except InputError as error:
+        raise ValueError(error.brief) from error
+
+
+KeyLine = Annotated[PublicKey, BeforeValidator(_parsed), PlainSerializer(lambda key: key.to_text().strip())]
+"""A public key that is its one line of text in a file."""
+
+
+class Keyring(Document):
+    """Whose signatures count: `threshold` of `keys` must have signed.
+
+    A host replaces its keyring by one with a higher `version` (see `accept`). `expires`: seconds since the epoch.
+    """
+
+    version: int = Field(default=1, ge=0)
+    threshold: int = Field(default=1, ge=1)
+    keys: tuple[KeyLine, ...] = Field(min_length=1, max_length=32)
+    expires: int | None = None
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Keyring:
+        if len({key.raw for key in self.keys}) < len(self.keys):
+            raise ValueError("a key is listed twice")
+        if self.threshold > len(self.keys):
+            raise ValueError(f"{self.threshold} of {len(self.keys)} keys can never have signed")
+        return self
+
+    def verify(self, message: bytes, signatures: Sequence[Signature]) -> tuple[PublicKey, ...]:
+        """The trusted keys that signed `message`, in the keyring's order.
 
         Raises:
-            TrustError: no trusted key did.
+            TrustError: too few did, or a signature that claims to be by one of them is not.
         """
-        trusted = {key.fingerprint: key for key in self.keys}
-        for signature in signatures:
-            key = trusted.get(signature.key)
-            if key is None:
-                continue
-            if key.verify(message, signature):
-                return key
+        claimed = {signature.key: signature for signature in signatures}
+        signers = tuple(key for key in self.keys if key.fingerprint in claimed)
+        for key in signers:
+            if not key.verify(message, claimed[key.fingerprint]):
+                raise TrustError(
+                    "signature-invalid",
+                    f"the signature by {key.fingerprint} does not fit the index",
+                    details="The table of contents or its signature was changed after signing.",
+                    remedy="get the file again from its vendor; do not use this copy",
+                )
+        if len(signers) < self.threshold:
+            raise self._too_few(signers, signatures)
+        return signers
+
+    def check_time(self, now: int) -> None:
+        """Refuse to go by a keyring that has expired.
+
+        Raises:
+            TrustError: `now` is not before its end.
+        """
+        if self.expires is not None and now >= self.expires:
             raise TrustError(
-                "signature-invalid",
-                f"the signature by {key.fingerprint} does not fit the index",
-                details="The table of contents or its signature was changed after signing.",
-                remedy="get the file again from its vendor; do not use this copy",
+                "keyring-expired",
+                f"the keys of this bundle were valid until {_date(self.expires)} only",
+                details=f"keyring version {self.version}; it is {_date(now)} on this host, or was in a bundle it took",
+                remedy="get a newer bundle from the vendor; if the host's clock is wrong, set it",
             )
-        raise TrustError(
+
+    def _too_few(self, signers: Sequence[PublicKey], signatures: Sequence[Signature]) -> TrustError:
+        details = (
+            f"signed by: {', '.join(signature.key for signature in signatures) or 'nobody'}\n"
+            f"trusted:   {names(self.keys)}"
+        )
+        if signers:
+            return TrustError(
+                "signatures-too-few",
+                f"{len(signers)} of the trusted keys signed this bundle, {self.threshold} must",
+                details=details,
+                remedy="get the bundle with all its signatures from the vendor",
+            )
+        return TrustError(
             "signature-untrusted",
             "no trusted key signed this bundle" if signatures else "this bundle has no signature",
-            details=f"signed by: {', '.join(s.key for s in signatures) or 'nobody'}\n"
-            f"trusted:   {', '.join(trusted) or 'no key'}",
+            details=details,
             remedy="compare the fingerprints with what the vendor published; give the right key, or get the right file",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The trusted keys that vouch for a bundle, and the keyring that a host has once it took that bundle."""
+
+    signers: tuple[PublicKey, ...]
+    keyring: Keyring
+
+
+def accept(held: Keyring, declared: Keyring, message: bytes, signatures: Sequence[Signature]) -> Accepted:
+    """Decide about a bundle that declares a keyring, against the one that is held.
+
+    As many of the held keys as the held keyring asks for must have signed. A declared keyring of a higher version takes
+    the held one's place, if as many of its own keys as it asks for have signed too; one of a lower version changes
+    nothing: that is how an older bundle looks.
+
+    Raises:
+        TrustError: too few keys signed, or the declared keyring has the held one's version and says something else.
+    """
+    signers = held.verify(message, signatures)
+    if declared.version > held.version:
+        try:
+            declared.verify(message, signatures)
+        except TrustError as error:
+            raise TrustError(
+                "keyring-unproven",
+                f"the bundle brings keyring version {declared.version}, but not enough of its keys signed",
+                details=error.details,
+                remedy="get the bundle with all its signatures from the vendor",
+            ) from error
+        return Accepted(signers, declared)
+    if declared.version == held.version and not _same(declared, held):
+        raise TrustError(
+            "keyring-conflict",
+            f"the bundle brings another keyring of version {held.version} than this host has",
+            details=f"here:   {_described(held)}\nbundle: {_described(declared)}",
+            remedy="ask the vendor: a changed keyring needs a higher version",
+        )
+    return Accepted(signers, held)
+
+
+def _same(one: Keyring, other: Keyring) -> bool:
+    def terms(ring: Keyring) -> tuple[int, set[bytes], int | None]:
+        return ring.threshold, {key.raw for key in ring.keys}, ring.expires
+
+    return terms(one) == terms(other)
+
+
+def _described(ring: Keyring) -> str:
+    ends = "" if ring.expires is None else f", until {_date(ring.expires)}"
+    return f"{ring.threshold} of {names(ring.keys)}{ends}"
+
+
+def _date(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -21,8 +21,9 @@ from payload.errors import UsageError
 from payload.format import CHUNK_SIZE, STUB_SIZE, TRAILER_SIZE, Trailer, aligned
 from payload.index import encode_index, encode_signatures
 from payload.model import OLDEST_GLIBC, Blob, Chunk, Entry, Index, Lock, Manifest, Section
+from payload.statement import statement_of
 from payload.texts import info_text, listing_text
-from payload.trust import PublicKey, Signature
+from payload.trust import Keyring, PrivateKey
 
 _COMPRESSED = (".rpm", ".whl", ".qcow2", ".zst", ".gz", ".xz", ".bz2", ".zip")
 """Suffixes of files that are compressed already: stored raw, so that a filesystem can clone them."""
@@ -96,11 +97,11 @@ class BundleWriter:
         lock: Lock,
         created: int,
         libc: str = OLDEST_GLIBC,
-        keys: tuple[PublicKey, ...],
-        sign: Callable[[bytes], Signature],
+        keyring: Keyring,
+        signers: Sequence[PrivateKey],
         help: str,
     ) -> Index:
-        """Write texts, index, signature and trailer, make all durable and give the file its name (mode 0755).
+        """Write texts, index, signatures and trailer, make all durable and give the file its name (mode 0755).
 
         `help` is what `--help` prints; `payload.texts.PROGRAM` in it stands for the file's name.
         """
@@ -108,12 +109,12 @@ class BundleWriter:
         self._end = aligned(self._end)
         self._out.truncate(self._end)
         self._out.seek(self._end)
-        info = info_text(manifest, created=created, keys=keys)
+        info = info_text(manifest, created=created, keys=keyring.keys)
         texts = (help, info, listing_text(self._entries, self._blobs))
         sections = [self._append([text.encode()]) for text in texts]
         index = Index(
             created=created,
-            keys=tuple(key.to_text().strip() for key in keys),
+            keyring=keyring,
             manifest=manifest,
             lock=lock,
             stub=self._stub_section,
@@ -126,7 +127,8 @@ class BundleWriter:
             entries=tuple(self._entries),
         )
         stored = encode_index(index)
-        signatures = encode_signatures([sign(stored)])
+        message = statement_of(index, stored).message()
+        signatures = encode_signatures(key.sign(message) for key in signers)
         offset = self._out.tell()
         trailer = Trailer(
             file_size=offset + len(stored) + len(signatures) + TRAILER_SIZE,

@@ -18,6 +18,7 @@ from builder.manifest import load_manifest
 from installer.cli import bundle_app
 from installer.control_cli import control_app
 from payload.model import Manifest
+from payload.trust import PrivateKey
 from templates.render import PRODUCT_VARIABLES
 from tests.paths import CHECKOUT
 
@@ -101,6 +102,8 @@ def test_the_examples_are_one_manifest_that_uses_every_key(tmp_path: Path) -> No
                  "units/shop.service.j2", "config/shop.toml.j2", "images/till.qcow2"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
+    for name in ("alice", "bob", "carol"):
+        (tmp_path / f"keys/{name}.pub").write_text(PrivateKey.generate(name).public.to_text())
     (unit,) = [text for kind, text in _FENCE.findall((DOCS / "manifest.md").read_text()) if kind == "ini"]
     (tmp_path / "units/shop.service.j2").write_text(unit)
     (tmp_path / "bundle.toml").write_text(source)

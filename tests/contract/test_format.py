@@ -14,7 +14,7 @@ from payload.trust import Keyring, PublicKey
 from tests.unit.payload.bundles import FILES
 
 GOLDEN = Path(__file__).parent / "golden" / "v1"
-RING = Keyring((PublicKey.from_text((GOLDEN / "release.pub").read_text()),))
+RING = Keyring(keys=(PublicKey.from_text((GOLDEN / "release.pub").read_text()),))
 
 
 def test_a_bundle_of_format_1_is_read(tmp_path: Path) -> None:

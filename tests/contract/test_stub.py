@@ -47,7 +47,8 @@ def write_bundle(
 
     with BundleWriter(path, stub=lambda section: stub(section.offset, section.size), runtime=packed) as writer:
         writer.add(b"x", path="tools/x", component="tools")
-        writer.finish(manifest=manifest(), lock=lock(), created=0, keys=(key.public,), sign=key.sign, help="help")
+        ring = Keyring(keys=(key.public,))
+        writer.finish(manifest=manifest(), lock=lock(), created=0, keyring=ring, signers=[key], help="help")
     return path
 
 
@@ -135,7 +136,7 @@ def test_damage_before_the_check_starts_nothing(shell: str, bundle: Path) -> Non
         if b"bundle=" in done.stdout:  # the damage changed no meaning: then the index's digest of the stub catches it
             with pytest.raises(IntegrityError, match="damaged"):
                 unverified = open_bundle(bundle)
-                unverified.verify(Keyring(unverified.embedded_keys()))
+                unverified.verify(unverified.claimed.keyring)
 
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:

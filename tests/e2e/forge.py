@@ -13,6 +13,7 @@ from payload.digest import digest_bytes
 from payload.format import TRAILER_SIZE, Trailer
 from payload.index import decode_index, encode_index, encode_signatures, gaps
 from payload.model import Index
+from payload.statement import statement_of
 from payload.trust import PrivateKey
 from tests.lab import Host
 
@@ -79,8 +80,9 @@ class Anatomy:
         self, key: PrivateKey, *, claim: str | None = None, edit: Callable[[Index], Index] = lambda index: index
     ) -> Change:
         """The same members under an index that `edit` changed and `key` signed; `claim`: by the key that it names."""
-        stored = encode_index(edit(self.index))
-        signature = key.sign(stored)
+        index = edit(self.index)
+        stored = encode_index(index)
+        signature = key.sign(statement_of(index, stored).message())
         signatures = encode_signatures([signature.model_copy(update={"key": claim or signature.key})])
         at = self.trailer.index_offset
         trailer = replace(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from payload.model import Index
-from payload.trust import PrivateKey
+from payload.trust import Keyring, PrivateKey
 from tests.e2e.conftest import Bundles
 from tests.e2e.forge import Anatomy, Change
 from tests.e2e.product import database
@@ -142,7 +143,7 @@ def renamed(index: Index) -> Index:
 
 def with_own_key(index: Index) -> Index:
     """An index that brings the stranger's key along."""
-    return renamed(index).model_copy(update={"keys": (STRANGER.public.to_text().strip(),)})
+    return renamed(index).model_copy(update={"keyring": Keyring(keys=(STRANGER.public,))})
 
 
 def test_a_foreign_signature(fresh: Fresh, anatomy: Anatomy) -> None:
@@ -201,7 +202,7 @@ def test_an_installed_host_runs_on(running: Host, anatomy: Anatomy, bundles: Bun
         assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     done = running.run(["bash", BAD, "-u", "-y", "--key", "/root/stranger.pub"], check=False)
     assert done.returncode == 11
-    assert "[key-not-in-keyring]" in done.stderr and "/var/lib/sealift/installer/keyring" in done.stderr
+    assert "[key-not-in-keyring]" in done.stderr and "/var/lib/sealift/installer/trust.json" in done.stderr
     done = running.run(["bash", BAD, "-u", "-y", "--key", "/root/vendor.pub"], check=False)
     assert (done.returncode, "[signature-untrusted]" in done.stderr) == (11, True)
     running.run(["rm", "/root/stranger.pub", "/root/vendor.pub"])
@@ -236,7 +237,7 @@ def test_a_host_without_keys_says_how_to_get_one(bare: Host, bundles: Bundles) -
     bare.put(bundles.public_key, "/run/vendor.pub")
     bare.run(["bash", WHOLE, "-o", "-z", "--key", "/run/vendor.pub"])
     assert fingerprint in bare.run(["bash", WHOLE, "--info"]).stdout
-    pinned = bare.sh("cat /var/lib/sealift/installer/keyring/*.pub").split()
-    assert pinned[1] == bundles.public_key.read_text().split()[1]
+    (pinned,) = json.loads(bare.read("/var/lib/sealift/installer/trust.json"))["keyring"]["keys"]
+    assert pinned.split()[1] == bundles.public_key.read_text().split()[1]
     again = bare.run(["bash", WHOLE, "-o", "--key", "/run/stranger.pub"], check=False)
     assert (again.returncode, "[key-not-in-keyring]" in again.stderr) == (11, True)

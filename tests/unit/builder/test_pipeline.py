@@ -22,8 +22,8 @@ NO_RPM_KEY = Path("/nonexistent.gpg")
 
 
 def build(site: Site, out: Path) -> VerifiedBundle:
-    pipeline.build(site.manifest, out=out, key=KEY, rpm_key=NO_RPM_KEY, store=site.store, sink=NullSink())
-    return open_bundle(out).verify(Keyring((KEY.public,)))
+    pipeline.build(site.manifest, out=out, signers=[KEY], rpm_key=NO_RPM_KEY, store=site.store, sink=NullSink())
+    return open_bundle(out).verify(Keyring(keys=(KEY.public,)))
 
 
 def test_the_release_tree(locked: Site, tmp_path: Path) -> None:

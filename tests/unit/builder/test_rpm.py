@@ -81,7 +81,7 @@ def build(site: Site, out: Path) -> pipeline.Built:
     key = site.folder.parent / "release.gpg"
     if not key.exists():
         create_rpm_key(key, "Demo")
-    return pipeline.build(site.manifest, out=out, key=KEY, rpm_key=key, store=site.store, sink=NullSink())
+    return pipeline.build(site.manifest, out=out, signers=[KEY], rpm_key=key, store=site.store, sink=NullSink())
 
 
 def test_the_closure_without_the_baseline_goes_into_the_bundle(
@@ -101,7 +101,7 @@ def test_the_closure_without_the_baseline_goes_into_the_bundle(
         "repository/Packages/tool-2.0-1.noarch.rpm",
         "repository/RPM-GPG-KEY-demo",
     }
-    bundle = open_bundle(built.path).verify(Keyring((KEY.public,)))
+    bundle = open_bundle(built.path).verify(Keyring(keys=(KEY.public,)))
     repomd = bundle.read("repository/repodata/repomd.xml")
     assert f"<revision>{built.index.created}</revision>" in repomd.decode()
     (tmp_path / "rpm-key.asc").write_bytes(bundle.read("repository/RPM-GPG-KEY-demo"))

@@ -15,7 +15,7 @@ from typing import Any
 from payload import effects
 from payload.errors import CommandError
 from payload.model import Lock, LockedImage, LockedWheel, Manifest
-from payload.trust import PrivateKey
+from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 
 IMAGE = b"QFI\xfb" + bytes(3000)
@@ -134,7 +134,12 @@ def build(folder: Path, key: PrivateKey, version: str, system: str, *, config: s
         writer.add((CONFIG % config).encode(), path="templates/config/app.toml.j2", component="templates")
         writer.add(IMAGE, path="images/small.qcow2", component="images/small")
         writer.finish(
-            manifest=manifest(version, system), lock=lock, created=0, keys=(key.public,), sign=key.sign, help="help"
+            manifest=manifest(version, system),
+            lock=lock,
+            created=0,
+            keyring=Keyring(keys=(key.public,)),
+            signers=[key],
+            help="help",
         )
     return path
 

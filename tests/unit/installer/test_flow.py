@@ -15,6 +15,7 @@ import pytest
 
 from installer import control, flow, host_views
 from installer.facts import os_release
+from installer.keyring import HostTrust
 from installer.layout import Layout
 from installer.lock import exclusive
 from installer.request import Request
@@ -115,7 +116,9 @@ def test_install_then_the_same_again_then_remove(lab: Lab) -> None:
     assert [(image["name"], image["embedded"]) for image in images] == [("small", True), ("big", False)]
     assert Path(images[0]["path"]).is_file()
     assert (layout.data_dir / "ssh/id_ed25519").stat().st_mode & 0o777 == 0o600
-    assert [path.suffix for path in layout.keyring_dir.iterdir()] == [".pub"]
+    trust = HostTrust.model_validate_json(layout.trust_file.read_bytes())
+    assert (len(trust.keyring.keys), str(trust.version)) == (1, "1.0.0")
+    assert layout.trust_file.stat().st_mode & 0o777 == 0o600
 
     after = lab.tree()
     again = "\n".join(lab.run("1.0.0"))

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
 from installer.control import choose_target
+from installer.keyring import HostTrust
 from installer.request import Request
-from installer.rules import chosen_mirror, decide
+from installer.rules import check_replay, chosen_mirror, decide
 from installer.state import ReleaseRecord, State, parse_state
-from payload.errors import IntegrityError, UsageError
+from payload.errors import IntegrityError, TrustError, UsageError
 from payload.model import Manifest
+from payload.trust import Keyring, PrivateKey
 
 DIGEST, OTHER = ("sha256:" + letter * 64 for letter in "ab")
 INSTALL, UPGRADE = Request(action="install", offline=True), Request(action="install", upgrade=True)
@@ -41,6 +44,19 @@ def test_what_a_request_means() -> None:
     assert decide(UPGRADE, INSTALLED, manifest("1.2"), DIGEST, "x") == "upgrade"
     assert decide(INSTALL, INSTALLED, manifest("1.1"), DIGEST, "x") == "same"
     assert decide(UPGRADE, INSTALLED, manifest("1.1"), DIGEST, "x") == "same"
+
+
+def test_an_older_bundle_is_not_taken_again() -> None:
+    """A host that went back from 1.2 to 1.0 does not take 1.1, which has the faults that 1.2 mended."""
+    keyring = Keyring(keys=(PrivateKey.generate().public,))
+    host = HostTrust(keyring=keyring, version=Version("1.2"), created=1000)
+    with pytest.raises(TrustError) as caught:
+        check_replay(UPGRADE, manifest("1.1"), 999, host, "x")
+    assert caught.value.code == "bundle-older"
+    check_replay(replace(UPGRADE, allow_older=True), manifest("1.1"), 999, host, "x")
+    check_replay(UPGRADE, manifest("1.1.1"), 1001, host, "x")  # a fix for the older branch
+    check_replay(UPGRADE, manifest("1.2"), 999, host, "x")
+    check_replay(UPGRADE, manifest("1.0"), 0, None, "x")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 from payload.model import Lock, LockedWheel, Manifest
-from payload.trust import PrivateKey
+from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 
 HELP = "Usage: bash @program@ [OPTIONS]\n"
@@ -50,11 +50,24 @@ def runtime(folder: Path) -> Path:
     return path
 
 
-def build(folder: Path, key: PrivateKey, *, name: str = "app.bin", files: dict[str, bytes] | None = None) -> Path:
-    """Write a small bundle signed with `key`."""
+def build(
+    folder: Path,
+    *signers: PrivateKey,
+    name: str = "app.bin",
+    files: dict[str, bytes] | None = None,
+    keyring: Keyring | None = None,
+) -> Path:
+    """Write a small bundle signed by `signers`, whose keyring is the first of them if no other is given."""
     path = folder / name
     with BundleWriter(path, stub=lambda section: b"#!/bin/sh\nexit 0\n", runtime=runtime(folder)) as writer:
         for entry, content in (FILES if files is None else files).items():
             writer.add(content, path=entry, component=entry.split("/", 1)[0])
-        writer.finish(manifest=manifest(), lock=lock(), created=0, keys=(key.public,), sign=key.sign, help=HELP)
+        writer.finish(
+            manifest=manifest(),
+            lock=lock(),
+            created=0,
+            keyring=keyring or Keyring(keys=(signers[0].public,)),
+            signers=signers,
+            help=HELP,
+        )
     return path

@@ -18,7 +18,7 @@ from payload.trust import Keyring, PrivateKey
 from tests.unit.payload.bundles import FILES, build
 
 KEY = PrivateKey.generate()
-RING = Keyring((KEY.public,))
+RING = Keyring(keys=(KEY.public,))
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_a_foreign_signature_is_refused(tmp_path: Path) -> None:
 
 def test_the_embedded_key_is_the_signers(bundle: Path) -> None:
     unverified = open_bundle(bundle)
-    assert [key.fingerprint for key in unverified.embedded_keys()] == [KEY.public.fingerprint]
+    assert unverified.claimed.keyring.keys == (KEY.public,)
     assert unverified.signers() == (KEY.public.fingerprint,)
 
 

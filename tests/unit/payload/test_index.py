@@ -26,7 +26,7 @@ def genuine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Index, Trailer]:
     path = build(tmp_path_factory.mktemp("bundle"), KEY)
     content = path.read_bytes()
     trailer = Trailer.unpack(content[-TRAILER_SIZE:], len(content))
-    return open_bundle(path).verify(Keyring((KEY.public,))).index, trailer
+    return open_bundle(path).verify(Keyring(keys=(KEY.public,))).index, trailer
 
 
 def _first(index: Index, **changes: object) -> Index:

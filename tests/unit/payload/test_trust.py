@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import base64
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from payload.errors import InputError, TrustError
-from payload.trust import CONTEXT, Keyring, PrivateKey, PublicKey, Signature
+from payload.trust import CONTEXT, Keyring, PrivateKey, PublicKey, Signature, accept
 
-KEY = PrivateKey.generate("release")
+KEY, SECOND, THIRD, OUTSIDE = map(PrivateKey.generate, ("release", "second", "third", "outside"))
 
 
 def test_a_signature_by_a_trusted_key_holds() -> None:
     other = PrivateKey.generate()
-    assert Keyring((other.public, KEY.public)).verify(b"text", [KEY.sign(b"text")]) == KEY.public
+    assert Keyring(keys=(other.public, KEY.public)).verify(b"text", [KEY.sign(b"text")]) == (KEY.public,)
 
 
 def test_other_text_foreign_key_or_no_signature_do_not() -> None:
-    ring = Keyring((KEY.public,))
+    ring = Keyring(keys=(KEY.public,))
     for signatures, code in (
         ([KEY.sign(b"other")], "signature-invalid"),
         ([PrivateKey.generate().sign(b"text")], "signature-untrusted"),
@@ -29,6 +31,54 @@ def test_other_text_foreign_key_or_no_signature_do_not() -> None:
         with pytest.raises(TrustError) as caught:
             ring.verify(b"text", signatures)
         assert caught.value.code == code
+
+
+def refusal(act: Callable[[], object]) -> str:
+    with pytest.raises(TrustError) as caught:
+        act()
+    return caught.value.code
+
+
+def test_as_many_as_the_threshold_says_must_sign() -> None:
+    ring = Keyring(threshold=2, keys=(KEY.public, SECOND.public, THIRD.public))
+    assert ring.verify(b"text", [THIRD.sign(b"text"), KEY.sign(b"text")]) == (KEY.public, THIRD.public)
+    one = KEY.sign(b"text")
+    assert refusal(lambda: ring.verify(b"text", [one, one])) == "signatures-too-few"
+    assert refusal(lambda: ring.verify(b"text", [one, OUTSIDE.sign(b"text")])) == "signatures-too-few"
+    assert refusal(lambda: ring.verify(b"text", [one, SECOND.sign(b"other")])) == "signature-invalid"
+
+
+def test_a_keyring_that_cannot_be_met_is_none() -> None:
+    with pytest.raises(ValidationError, match="never"):
+        Keyring(threshold=2, keys=(KEY.public,))
+    with pytest.raises(ValidationError, match="twice"):
+        Keyring(threshold=2, keys=(KEY.public, PublicKey(KEY.public.raw, "the same, by another name")))
+
+
+def test_rotation() -> None:
+    """A newer keyring needs enough of the old keys, and enough of its own."""
+    held = Keyring(threshold=2, keys=(KEY.public, SECOND.public))
+    newer = Keyring(version=2, threshold=2, keys=(SECOND.public, THIRD.public))
+
+    def taken(declared: Keyring, *keys: PrivateKey) -> Keyring:
+        return accept(held, declared, b"text", [key.sign(b"text") for key in keys]).keyring
+
+    assert taken(newer, KEY, SECOND, THIRD) == newer
+    assert refusal(lambda: taken(newer, SECOND, THIRD)) == "signatures-too-few"
+    assert refusal(lambda: taken(newer, THIRD, OUTSIDE)) == "signature-untrusted"
+    assert refusal(lambda: taken(newer, KEY, SECOND)) == "keyring-unproven"
+    assert taken(held, KEY, SECOND) == held
+    older = held.model_copy(update={"version": 0, "threshold": 1})
+    assert taken(older, KEY, SECOND) == held, "an older bundle does not bring its keyring back"
+    for change in ({"threshold": 1}, {"expires": 5}, {"keys": (KEY.public, THIRD.public)}):
+        assert refusal(lambda c=change: taken(held.model_copy(update=c), KEY, SECOND)) == "keyring-conflict"  # type: ignore[misc]
+
+
+def test_a_keyring_survives_the_round_trip() -> None:
+    ring = Keyring(version=2, threshold=1, keys=(KEY.public,), expires=99)
+    assert Keyring.model_validate_json(ring.model_dump_json(by_alias=True)) == ring
+    with pytest.raises(ValidationError):
+        Keyring.model_validate_json('{"keys": ["ssh-ed25519 AAAA"]}')
 
 
 def test_a_signature_of_something_else_does_not_pass_for_a_bundles() -> None:
