@@ -38,6 +38,7 @@ _EXAMPLES = """
 Examples:
   bash {program} -o                      install from this file, no network needed
   bash {program} -R aliyun               packages from a mirror (names: --info)
+  bash {program} -R auto                 packages from the mirror that is fastest from here
   bash {program} -u                      upgrade what is installed; packages as at the install
   bash {program} -o --dry-run            show every step, do nothing
   bash {program} -o --preflight          say what of this host does not fit
@@ -65,6 +66,15 @@ def bundle_app(program: str) -> typer.Typer:
         mirror: Annotated[
             str | None, typer.Option("-R", "--mirror", metavar="NAME|URL|auto", help="Packages from a mirror.")
         ] = None,
+        bundle_first: Annotated[
+            bool, typer.Option("--bundle-first", help="With -R: from the mirror only what this file lacks.")
+        ] = False,
+        mirrors: Annotated[
+            Path | None, typer.Option("--mirrors", metavar="FILE", help="More mirrors for -R, as TOML.")
+        ] = None,
+        allow_removals: Annotated[
+            bool, typer.Option("--allow-removals", help="Packages of this host may go if they are in the way.")
+        ] = False,
         root: Annotated[
             Path | None, typer.Option("-r", "--root", metavar="DIR", help="Install below DIR, not /opt/<product>.")
         ] = None,
@@ -115,6 +125,9 @@ def bundle_app(program: str) -> typer.Typer:
             offline=offline,
             upgrade=upgrade,
             mirror=mirror,
+            bundle_first=bundle_first,
+            mirrors_file=mirrors,
+            allow_removals=allow_removals,
             prefix=root,
             yes=yes,
             start=not no_start,

@@ -30,6 +30,8 @@ from payload import effects
 from payload.errors import SealiftError, UsageError
 from payload.events import Note, Sink
 from repos.dnf import detect
+from repos.repomd import REPOMD
+from repos.serving import FolderFiles, RepositoryServer, listening_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,22 @@ def uninstall(installed: Installed, *, purge: bool, confirm: Callable[[Plan], bo
     left = [path for path in (layout.config_dir, layout.data_dir, layout.log_dir) if path.exists()]
     stays = [f"These stay: {', '.join(map(str, left))}. To remove them too, use --purge."] if left else []
     return (f"{layout.product} is removed from this host.", *stays)
+
+
+def serve_repository(folder: Path, listen: str) -> None:
+    """Serve the repository in `folder` at `listen` (HOST:PORT) until the process is ended.
+
+    Raises:
+        UsageError: `listen` is not free or no address, or there is no repository.
+    """
+    if not (folder / REPOMD).is_file():
+        raise UsageError("no-repository", f"{folder} is no repository", details=f"there is no {folder / REPOMD}")
+    try:
+        server = RepositoryServer(FolderFiles(folder), listening_address(listen))
+    except (ValueError, OSError) as error:
+        raise UsageError("bad-address", f"cannot answer at {listen}", details=str(error)) from error
+    with server:
+        server.serve_forever()
 
 
 def choose_target(state: State, to: str | None) -> ReleaseRecord:

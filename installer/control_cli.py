@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -73,6 +74,14 @@ def control_app(product: str) -> typer.Typer:
         with _installed(product) as installed:
             lines = control.uninstall(installed, purge=purge, confirm=_asker(installed.sink, yes))
             typer.echo("\n".join(lines))
+
+    @app.command("serve-repository")
+    def serve_repository(
+        folder: Annotated[Path, typer.Argument(help="The repository: a folder that has repodata/.")],
+        listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer.")],
+    ) -> None:
+        """Serve packages to other hosts over HTTP. The product's own unit calls this; it needs no rights."""
+        control.serve_repository(folder, listen)
 
     return app
 

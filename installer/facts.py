@@ -92,7 +92,7 @@ def gather(host: Host, root: Path, paths: Sequence[Path], users: Iterable[str]) 
         now=int(time.time()),
         localhost_resolves=_localhost_resolves(),
         systemd=(root / "run/systemd/system").is_dir(),
-        package_tool=next((tool for tool in ("dnf", "yum") if shutil.which(tool)), None),
+        package_tool=next((tool for tool in ("dnf", "dnf5", "yum") if shutil.which(tool)), None),
         rpmdb=_rpmdb(host),
         package_lock_holder=_package_lock_holder(),
         ports=listening(*(_text(Path("/proc/net") / name) for name in ("tcp", "tcp6"))),

@@ -6,14 +6,14 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from installer.answers import Answers, Sources, read_answers_file, read_kept, resolve
 from installer.facts import Facts, gather
 from installer.lock import exclusive
 from installer.logged import run_logged
+from installer.mirror_choice import with_own_mirrors
 from installer.offer import Offer, make_offer
-from installer.packages import mirrors_to_try
+from installer.outlook import NOTHING_TO_DO, Outlook, Wish, look_ahead
 from installer.parts import Chosen, Site, links_of
 from installer.plan import Mode, Plan
 from installer.planning import plan_install, plan_repair, plan_upgrade
@@ -22,7 +22,7 @@ from installer.report import final_report
 from installer.rules import Meaning, check_replay, chosen_mirror, decide
 from installer.session import Session, new_run, new_trust, place
 from installer.state import load_state
-from installer.steps.packages import source_of
+from installer.steps.packages import BUNDLE_NAME, FOLDER_NAME
 from installer.steps.service import active_units
 from installer.survey import missing_packages, survey, unit_states
 from installer.traces import Traces
@@ -30,7 +30,10 @@ from installer.transaction import recover, unfinished
 from payload.errors import BusyError, IntegrityError, PreflightError, UsageError
 from payload.events import Note, stage
 from payload.trust import names
-from repos.offline import bundle_repository
+from repos.dialect import Source
+from repos.dnf import detect
+from repos.offline import bundle_id
+from repos.preview import NO_CHANGE, Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Prepared:
     facts: Facts
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    outlook: Outlook = NOTHING_TO_DO
 
 
 def install(session: Session) -> tuple[str, ...]:
@@ -63,7 +67,7 @@ def install(session: Session) -> tuple[str, ...]:
     refuse(prepared.findings)
     if prepared.plan is None:
         return prepared.notes
-    _confirm(session, prepared.plan)
+    _confirm(session, prepared.plan, prepared.outlook.preview)
     traces = Traces.before(session.layout, prepared.plan.run)
     with exclusive(session.layout):
         if load_state(session.layout) != session.state or unfinished(session.layout):
@@ -91,16 +95,14 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
     facts = _facts(session, offer)
     if meaning == "same":
         return _same_again(session, offer, answers, facts)
-    packages = missing_packages(offer)
-    findings = _examine(session, meaning, offer, facts, packages=packages)
-    chosen = _choose(session, offer, answers, packages=packages)
+    chosen, findings = _choose(session, meaning, offer, facts, answers)
     site = _site(session, facts)
     if meaning == "install" or session.state is None:
         exists = offer.manifest.user in facts.homes
         plan = plan_install(site, offer, chosen, user_exists=exists)
     else:
         plan = plan_upgrade(site, offer, chosen, session.state)
-    return Prepared(plan, meaning, offer, answers, facts, findings)
+    return Prepared(plan, meaning, offer, answers, facts, findings, outlook=chosen.outlook)
 
 
 def refuse(findings: tuple[Finding, ...]) -> None:
@@ -144,11 +146,9 @@ def _same_again(session: Session, offer: Offer, answers: Answers, facts: Facts) 
         return Prepared(None, "repair", offer, answers, facts, (), notes)
     for problem in found.problems:
         session.sink.emit(Note(problem, "warning"))
-    packages = missing_packages(offer)
-    findings = _examine(session, "repair", offer, facts, packages=packages)
-    chosen = _choose(session, offer, answers, packages=packages)
+    chosen, findings = _choose(session, "repair", offer, facts, answers)
     plan = plan_repair(_site(session, facts), offer, chosen, session.state, venv=found.venv)
-    return Prepared(plan, "repair", offer, answers, facts, findings)
+    return Prepared(plan, "repair", offer, answers, facts, findings, outlook=chosen.outlook)
 
 
 def _answers(session: Session, environment: Mapping[str, str], meaning: Meaning) -> Answers:
@@ -177,7 +177,9 @@ def _facts(session: Session, offer: Offer) -> Facts:
         return gather(session.host, layout.root, paths, sorted(users))
 
 
-def _examine(session: Session, mode: Mode, offer: Offer, facts: Facts, *, packages: bool) -> tuple[Finding, ...]:
+def _examine(
+    session: Session, mode: Mode, offer: Offer, facts: Facts, preview: Preview, *, packages: bool
+) -> tuple[Finding, ...]:
     layout = session.layout
     database = offer.manifest.server.database
     path = layout.data_dir / database.path if database else None
@@ -191,6 +193,7 @@ def _examine(session: Session, mode: Mode, offer: Offer, facts: Facts, *, packag
         database_size=path.stat().st_size if path and path.is_file() else 0,
         foreign_commands=_foreign_commands(session, offer),
         packages_to_install=packages,
+        preview=preview,
     )
     return examine(subject)
 
@@ -202,20 +205,41 @@ def _foreign_commands(session: Session, offer: Offer) -> tuple[str, ...]:
     return tuple(path for path in wanted if os.path.lexists(path) and path not in ours)
 
 
-def _choose(session: Session, offer: Offer, answers: Answers, *, packages: bool) -> Chosen:
-    """`packages`: some have to be installed."""
-    state, manifest = session.state, offer.manifest
-    mirror = chosen_mirror(session.request, state)
-    mirrors = mirrors_to_try(manifest, mirror, offer.release, needed=packages)
-    older = None
-    if state is not None and state.current != offer.version:
-        release = session.layout.release(state.current)
-        older = source_of(release, bundle_repository(manifest, release)) if _has_bundle_source(release) else None
-    return Chosen(answers.values, answers.generated, mirrors, older, mirror)
+def _choose(
+    session: Session, mode: Mode, offer: Offer, facts: Facts, answers: Answers
+) -> tuple[Chosen, tuple[Finding, ...]]:
+    """Where packages come from and what installing them does, and what of the host does not fit.
+
+    The package manager is asked only on a host that fits otherwise.
+    """
+    mirror, bundle_first = chosen_mirror(session.request, session.state)
+    missing = missing_packages(offer)
+    findings = _examine(session, mode, offer, facts, NO_CHANGE, packages=missing != ())
+    outlook = NOTHING_TO_DO
+    if missing is not None and not any(finding.strict for finding in findings):
+        own = session.state.packages_added if session.state else ()
+        wish = Wish(missing, mirror, offer.release, own, bundle_first, session.request.allow_removals)
+        outlook = _look_ahead(session, offer, wish)
+        findings = _examine(session, mode, offer, facts, outlook.preview, packages=missing != ())
+    older = _older_source(session, offer)
+    return Chosen(answers.values, answers.generated, outlook, older, mirror, bundle_first), findings
 
 
-def _has_bundle_source(release: Path) -> bool:
-    return (release / "yum.repos.d/bundle.repo").is_file()
+def _look_ahead(session: Session, offer: Offer, wish: Wish) -> Outlook:
+    manifest = with_own_mirrors(offer.manifest, session.layout.mirrors_dir, session.request.mirrors_file)
+    if not offer.has_packages:
+        return NOTHING_TO_DO
+    return look_ahead(session.bundle, manifest, wish, detect(), session.sink)
+
+
+def _older_source(session: Session, offer: Offer) -> Source | None:
+    """The private repository of the release that runs now."""
+    state = session.state
+    if state is None or state.current == offer.version:
+        return None
+    reposdir = session.layout.release(state.current) / FOLDER_NAME
+    name = bundle_id(state.product, state.current)
+    return Source(reposdir, (name,)) if (reposdir / BUNDLE_NAME).is_file() else None
 
 
 def _site(session: Session, facts: Facts) -> Site:
@@ -225,16 +249,16 @@ def _site(session: Session, facts: Facts) -> Site:
         run=new_run(session.layout),
         stamp=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         homes=facts.homes,
-        active=bool(active_units(units, session.host)),
+        active=not units or bool(active_units(units, session.host)),  # a release without units was not stopped
         start=session.request.start,
         trust=new_trust(session),
     )
 
 
-def _confirm(session: Session, plan: Plan) -> None:
+def _confirm(session: Session, plan: Plan, preview: Preview) -> None:
     if session.dialogue is None or session.request.yes:
         return
-    for line in plan.lines():
+    for line in (*plan.lines(), *preview.lines()):
         session.sink.emit(Note(line))
     if not session.dialogue.confirm(f"{plan.mode} {plan.product} {plan.version} now?"):
         raise UsageError("declined", "nothing was changed", remedy="run it again when you are ready; -y does not ask")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from installer.flow import Prepared, prepare
+from installer.outlook import Outlook
 from installer.preflight import report_lines
 from installer.session import Session
 from installer.transaction import unfinished
@@ -33,5 +35,21 @@ def dry_run(session: Session, environment: Mapping[str, str]) -> tuple[View, Pre
         return View({"mode": prepared.mode, "steps": [], "unfinished": waiting}, (*notes, *prepared.notes)), prepared
     plan = prepared.plan
     head = f"{plan.mode} of {plan.product} {plan.version}: {len(plan.steps)} steps. This is a dry run: nothing is done."
-    body = plan.to_body() | {"digest": plan.digest, "unfinished": waiting}
-    return View(body, (*notes, head, *plan.lines(), *report_lines(prepared.findings))), prepared
+    body = plan.to_body() | {"digest": plan.digest, "unfinished": waiting} | _packages(prepared.outlook)
+    lines = (*notes, head, *plan.lines(), *prepared.outlook.preview.lines(), *report_lines(prepared.findings))
+    return View(body, lines), prepared
+
+
+def _packages(outlook: Outlook) -> dict[str, Any]:
+    preview, ranking = outlook.preview, outlook.ranking
+    changes = [
+        {"action": change.action, "package": change.nevra.short, "size": change.size} for change in preview.changes
+    ]
+    return {
+        "packages": {
+            "changes": changes,
+            "download-size": preview.download_size,
+            "installed-size": preview.installed_size,
+        },
+        "mirrors": None if ranking is None else [probe.body() for probe in ranking.probes],
+    }

@@ -46,6 +46,11 @@ class Layout:
         return self.config_dir / "trusted-keys.d"
 
     @property
+    def mirrors_dir(self) -> Path:
+        """Files with mirrors that an administrator put there."""
+        return self.config_dir / "mirrors.d"
+
+    @property
     def data_dir(self) -> Path:
         """What the product's user owns."""
         return self.root / "var/lib" / self.product

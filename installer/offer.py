@@ -17,10 +17,12 @@ from installer.steps.images import RegisteredImage
 from installer.steps.stage import INDEX_NAME
 from installer.steps.units import Unit
 from payload.digest import Digest
-from payload.errors import IntegrityError
+from payload.errors import InputError, IntegrityError
 from payload.model import Index, Manifest
 from payload.version import Version
-from templates.contexts import CtlContext
+from repos.offline import PACKAGES_FOLDER
+from repos.serving import listening_address
+from templates.contexts import CtlContext, ServingContext
 from templates.render import ProductContext, render, render_text
 
 
@@ -55,7 +57,10 @@ class Offer:
     runtime_size: int
     wheels_size: int
     packages_size: int
+    """Bytes of all RPM packages of the bundle."""
     image_size: int
+    serve: str | None = None
+    """`HOST:PORT` at which other hosts get the packages; all of them stay on this host then."""
 
     @property
     def version(self) -> Version:
@@ -71,6 +76,11 @@ class Offer:
     def has_packages(self) -> bool:
         """The product wants packages of the host."""
         return bool(self.manifest.repository.packages)
+
+    @property
+    def keeps_all_packages(self) -> bool:
+        """Else only those stay in the release folder that this host has installed."""
+        return self.serve is not None
 
 
 def make_offer(
@@ -92,11 +102,14 @@ def make_offer(
         return render_text(read(path).decode(), context, where=path)
 
     server, config_dir = manifest.server, layout.config_dir
+    serve = None if manifest.repository.serve is None else line(manifest.repository.serve, "repository.serve")
+    units = tuple(Unit(unit_name(unit), file(template_entry("units", unit))) for unit in server.units)
     return Offer(
         manifest=manifest,
         bundle=bundle,
         release=release,
-        units=tuple(Unit(unit_name(unit), file(template_entry("units", unit))) for unit in server.units),
+        units=units if serve is None else (*units, serving_unit(manifest, layout, serve)),
+        serve=serve,
         config=tuple(
             RenderedConfig(config_dir / item.path, file(template_entry("config", item.template)), int(item.mode, 8))
             for item in server.config
@@ -120,7 +133,7 @@ def make_offer(
         content_size=_size(index, ""),
         runtime_size=3 * (index.runtime.size + _size(index, "python")),  # both are stored compressed
         wheels_size=_size(index, "server"),
-        packages_size=_size(index, "repository"),
+        packages_size=_size(index, "repository", PACKAGES_FOLDER),
         image_size=_size(index, "images/"),
     )
 
@@ -142,6 +155,23 @@ def installed_offer(layout: Layout, version: object, bundle: Digest, answers: Ma
             details=str(error),
             remedy="install its bundle again: bash BUNDLE -o puts back what is damaged",
         ) from error
+
+
+def serving_unit(manifest: Manifest, layout: Layout, address: str) -> Unit:
+    """The unit that serves the packages of the current release.
+
+    Raises:
+        InputError: `address` is not HOST:PORT.
+    """
+    try:
+        listening_address(address)
+    except ValueError as error:
+        raise InputError("bad-address", f"repository.serve: {error}") from error
+    product = manifest.product
+    context = ServingContext(
+        product=product.name, title=product.title, current=str(layout.current), address=address, user=manifest.user
+    )
+    return Unit(f"{product.name}-repository.service", render("repo/repository.service.j2", context))
 
 
 def unit_name(unit: str) -> str:
@@ -200,6 +230,10 @@ def _wheels(index: Index) -> tuple[str, ...]:
     return tuple(sorted({wheel.filename for wheel in index.lock.wheels if wheel.environment in here}))
 
 
-def _size(index: Index, component: str) -> int:
+def _size(index: Index, component: str, folder: str = "") -> int:
     sizes = {blob.digest: blob.size for blob in index.blobs}
-    return sum(sizes[entry.blob] for entry in index.entries if entry.component.startswith(component))
+    return sum(
+        sizes[entry.blob]
+        for entry in index.entries
+        if entry.component.startswith(component) and entry.path.startswith(folder)
+    )

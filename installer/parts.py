@@ -8,6 +8,7 @@ from pathlib import Path
 
 from installer.layout import Layout
 from installer.offer import Offer
+from installer.outlook import NOTHING_TO_DO, Outlook
 from installer.state import AnswerValue
 from installer.steps import (
     AnyStep,
@@ -23,6 +24,7 @@ from installer.steps import (
     RegisterImages,
     RemovePackages,
     RunCommand,
+    StageRelease,
     StartUnits,
     StopUnits,
     Switch,
@@ -37,9 +39,9 @@ from installer.steps.folders import Folder
 from installer.steps.links import Link
 from installer.steps.sshkey import Admission
 from payload.model import PYTHON_ARCHIVE, PYTHON_FOLDER
-from repos.dnf import Source
+from repos.dialect import Source
 from repos.nevra import Nevra
-from repos.offline import RepositoryFile, bundle_repository
+from repos.offline import bundle_repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Site:
     stamp: str
     homes: Mapping[str, str]
     active: bool
-    """A unit of the installed release runs."""
+    """A unit of the installed release runs, or it has none."""
     start: bool = True
     """The operator wants services to run."""
     trust: NewFile | None = None
@@ -64,25 +66,36 @@ class Chosen:
 
     values: Mapping[str, AnswerValue]
     generated: tuple[str, ...]
-    mirrors: tuple[RepositoryFile, ...] = ()
-    """Where packages come from, best first; from the bundle when there are none."""
+    outlook: Outlook = NOTHING_TO_DO
+    """What is known about packages beforehand."""
     older: Source | None = None
     """The private repository of the installed release."""
     mirror: str | None = None
     """What the operator said after `-R`, now or at an earlier run."""
+    bundle_first: bool = False
+    """The mirror only has what the bundle lacks."""
+
+
+def stage(offer: Offer, reason: str, *, repair: bool = False) -> StageRelease:
+    """Lay the release down."""
+    return StageRelease(release=offer.release, repair=repair, all_packages=offer.keeps_all_packages, reason=reason)
 
 
 def packages(offer: Offer, chosen: Chosen) -> list[AnyStep]:
     """Install what the product wants of the host."""
     if not offer.has_packages:
         return []
-    where = f"mirror {chosen.mirror}" if chosen.mirror else "the bundle"
+    where = f"the mirror {chosen.mirror}" if chosen.mirror else "the bundle"
+    if chosen.bundle_first:
+        where = f"the bundle; what it lacks, {where}"
     wanted = offer.manifest.repository.packages
     return [
         InstallPackages(
             wanted=wanted,
             bundle=bundle_repository(offer.manifest, offer.release),
-            mirrors=chosen.mirrors,
+            mirrors=chosen.outlook.mirrors,
+            bundle_first=chosen.bundle_first,
+            harm=chosen.outlook.harm,
             release=offer.release,
             older=chosen.older,
             reason=f"from {where}",

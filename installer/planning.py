@@ -21,7 +21,6 @@ from installer.steps import (
     RestoreDatabase,
     RestoreFiles,
     RevokeSshKey,
-    StageRelease,
 )
 from installer.steps.saved import SavedFile
 from repos.nevra import Nevra
@@ -37,13 +36,14 @@ def plan_install(site: Site, offer: Offer, chosen: Chosen, *, user_exists: bool)
         current=offer.version,
         releases=(record,),
         mirror=chosen.mirror,
+        bundle_first=chosen.bundle_first,
         answers=dict(chosen.values),
         units=tuple(unit.name for unit in offer.units),
         links=tuple(str(link.path) for link in parts.links_of(layout, offer)),
         user_created=not user_exists,
     )
     steps: list[AnyStep] = [
-        StageRelease(release=offer.release, reason="the release goes beside whatever runs"),
+        parts.stage(offer, "the release goes beside whatever runs"),
         MakeUser(user=offer.manifest.user, home=layout.data_dir, reason="owns the data and runs the commands"),
         *parts.packages(offer, chosen),
         *parts.environment(offer),
@@ -81,13 +81,14 @@ def plan_upgrade(site: Site, offer: Offer, chosen: Chosen, state: State) -> Plan
         "current": offer.version,
         "releases": (*others, left, record),
         "mirror": chosen.mirror,
+        "bundle_first": chosen.bundle_first,
         "answers": dict(chosen.values),
         "units": tuple(unit.name for unit in offer.units),
         "links": tuple(str(link.path) for link in parts.links_of(layout, offer)),
     }
     config = tuple(replace(file, before=old.config.get(str(file.path))) for file in offer.config)
     steps: list[AnyStep] = [
-        StageRelease(release=offer.release, reason="the new release goes beside the running one"),
+        parts.stage(offer, "the new release goes beside the running one"),
         *parts.packages(offer, chosen),
         *parts.environment(offer),
         *parts.keyring(site),
@@ -117,7 +118,7 @@ def plan_repair(site: Site, offer: Offer, chosen: Chosen, state: State, *, venv:
     """The same version again, when something of it is missing or damaged. Services are left as they are."""
     layout = site.layout
     steps: list[AnyStep] = [
-        StageRelease(release=offer.release, repair=True, reason="files of the release are missing or damaged"),
+        parts.stage(offer, "files of the release are missing or damaged", repair=True),
         *parts.packages(offer, chosen),
         *(parts.environment(offer) if venv else []),
         *parts.ssh_keys(site, offer),

@@ -19,6 +19,9 @@ class Request:
     offline: bool = False
     upgrade: bool = False
     mirror: str | None = None
+    bundle_first: bool = False
+    mirrors_file: Path | None = None
+    allow_removals: bool = False
     prefix: Path | None = None
     yes: bool = False
     start: bool = True
@@ -56,7 +59,15 @@ def check_request(request: Request, program: str) -> Request:
             "offline-with-mirror",
             "-o and -R exclude each other",
             details="-o takes packages from the bundle, -R from a mirror on the network",
-            remedy=f"choose one: bash {program} -o, or bash {program} -R {request.mirror}",
+            remedy=f"choose one: bash {program} -o, or bash {program} -R {request.mirror}; "
+            f"from the bundle, and from the mirror what it lacks: bash {program} -R {request.mirror} --bundle-first",
+        )
+    if request.bundle_first and request.mirror is None:
+        raise UsageError(
+            "bundle-first-alone",
+            "--bundle-first needs -R",
+            details="it takes from the mirror what the bundle lacks",
+            remedy=f"bash {program} -R MIRROR --bundle-first",
         )
     if request.patterns and request.extract_to is None:
         raise UsageError(

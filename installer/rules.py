@@ -77,11 +77,14 @@ def check_replay(request: Request, manifest: Manifest, created: int, host: HostT
     )
 
 
-def chosen_mirror(request: Request, state: State | None) -> str | None:
-    """What `-R` says, else what it said when this host was installed, unless `-o` asks for the bundle's packages."""
+def chosen_mirror(request: Request, state: State | None) -> tuple[str | None, bool]:
+    """The mirror, and whether the bundle comes before it: what `-R` says, else what it said when this host was
+    installed, unless `-o` asks for the bundle's packages."""
     if request.offline:
-        return None
-    return request.mirror or (state.mirror if state else None)
+        return None, False
+    if request.mirror is not None or state is None:
+        return request.mirror, request.bundle_first
+    return state.mirror, state.bundle_first
 
 
 def _check_prefix(request: Request, state: State) -> None:

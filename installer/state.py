@@ -44,6 +44,7 @@ class State(Document):
     packages_added: tuple[str, ...] = ()
     """Names of the packages that installs of this product brought to the host."""
     mirror: str | None = None
+    bundle_first: bool = False
     answers: dict[str, AnswerValue] = Field(default_factory=dict)
     units: tuple[str, ...] = ()
     links: tuple[str, ...] = ()

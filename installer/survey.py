@@ -27,7 +27,8 @@ class Survey:
 def survey(layout: Layout, offer: Offer, index: Index) -> Survey:
     """Compare what lies on the host with what the release brings."""
     venv = any(not (offer.release / "venv/bin" / name).exists() for name in ("python", *offer.manifest.server.commands))
-    problems = [f"{path} is missing or changed" for path in sorted(damaged(offer.release, index))]
+    changed = damaged(offer.release, index, all_packages=offer.keeps_all_packages)
+    problems = [f"{path} is missing or changed" for path in sorted(changed)]
     if venv:
         problems.append("the Python environment is incomplete")
     if not (offer.release / "runtime/sealift-runtime").is_file():
@@ -62,11 +63,11 @@ def unit_states(offer: Offer, host: Host) -> dict[str, str]:
     return {unit: unit_state(unit, host) for unit in offer.startable}
 
 
-def missing_packages(offer: Offer) -> bool:
-    """Has dnf something to do? Without a package manager the answer is yes: preflight says so then."""
+def missing_packages(offer: Offer) -> tuple[str, ...] | None:
+    """What dnf has to install, None if there is no package manager that could say: preflight tells then."""
     if not offer.has_packages:
-        return False
+        return ()
     try:
-        return bool(detect().missing(offer.manifest.repository.packages))
+        return detect().missing(offer.manifest.repository.packages)
     except SealiftError:
-        return True
+        return None

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from payload.digest import Digest
 from payload.document import Document
@@ -121,7 +121,11 @@ class Upstream(Document):
 
 
 class Repository(Document):
-    """The packages that the product wants on its host."""
+    """The packages that the product wants on its host.
+
+    `serve` is a template of `HOST:PORT`: other hosts get all packages there by HTTP, and so all of them stay on the
+    management host. Without it only those stay that the host has installed.
+    """
 
     packages: tuple[RpmRequirement, ...] = ()
     exclude: tuple[PackagePattern, ...] = ()
@@ -133,6 +137,32 @@ class Repository(Document):
     variables: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,30}$")], str] = {}  # noqa: RUF012 - pydantic copies it
     """Values for `$releasever` and other variables in the URLs of upstreams; `$basearch` and `$arch` need none."""
     upstreams: tuple[Upstream, ...] = ()
+    serve: str | None = None
+
+
+class MirrorPlace(Document):
+    """A base URL of an upstream on a mirror; with `os` only for hosts of that ID, or ID-VERSION_ID."""
+
+    url: Url
+    os: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,40}$")] | None = None
+
+
+def _places(value: object) -> object:
+    """One URL, or a list of URLs and of tables."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return tuple({"url": each} if isinstance(each, str) else each for each in values)
+
+
+MirrorPlaces = Annotated[tuple[MirrorPlace, ...], BeforeValidator(_places), Field(min_length=1)]
+"""In the order in which they are tried: the place of today first, the vault after it."""
+Mirrors = dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,30}$")], dict[Name, MirrorPlaces]]
+"""Mirror name → upstream id → places. `$basearch` and `$releasever` in URLs are dnf's."""
+
+
+class MirrorFile(Document):
+    """A file with mirrors of the operator's own."""
+
+    mirrors: Mirrors
 
 
 class ConfigFile(Document):
@@ -293,10 +323,8 @@ class Manifest(Document):
     product: Product
     targets: tuple[Target, ...] = Field(min_length=1)
     repository: Repository = Repository()
-    mirrors: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,30}$")], dict[Name, Url]] = Field(
-        default_factory=dict
-    )
-    """For `-R`: mirror name → upstream id → base URL. `$basearch` and `$releasever` are dnf's."""
+    mirrors: Mirrors = Field(default_factory=dict)
+    """For `-R`."""
     runtime: Runtime = Runtime()
     server: Server
     agents: tuple[Agent, ...] = ()

@@ -1,36 +1,29 @@
-"""The host's package manager, dnf or yum, with our repositories only.
-
-Every call names a private reposdir, disables all repositories and enables ours, runs without plugins (some of them
-reach for the network, or rewrite repository files) and fails when a repository of ours does not answer.
-"""
+"""The host's package manager, dnf or yum, with our repositories only. Its words are in `repos.dialect`."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from payload import effects
 from payload.errors import CommandError, NeedsOperatorError, UsageError
+from repos.dialect import Dialect, Kind, Source
+from repos.history import Package, altered_by
 from repos.nevra import Evr, Nevra, Requirement
+from repos.preview import Preview, parse_preview
 
 OnLine = Callable[[str], None]
 
 _PACKAGES = "%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}\\t%{RELEASE}\\t%|ARCH?{%{ARCH}}:{(none)}|\\n"
 _PROVIDES = "[%{PROVIDENAME}\\t%{PROVIDEFLAGS:depflags}\\t%{PROVIDEVERSION}\\n]"
 _KEY = "gpg-pubkey"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where packages come from: a private reposdir, and the ids of the repositories in it."""
-
-    reposdir: Path
-    ids: tuple[str, ...]
+_DECLINED = ("Operation aborted", "Exiting on user command")
+"""How dnf, and yum 3, end when the answer to their question was no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +38,16 @@ class Undo:
         """Whether there is nothing to do."""
         return not (self.erase or self.restore)
 
+    def only(self, altered: frozenset[tuple[str, str]] | None) -> Undo:
+        """The part that concerns `altered` packages (name, architecture) and keys; all of it when that is None."""
+        if altered is None:
+            return self
+
+        def ours(nevra: Nevra) -> bool:
+            return nevra.name == _KEY or (nevra.name, nevra.arch) in altered
+
+        return Undo(tuple(filter(ours, self.erase)), tuple(filter(ours, self.restore)))
+
 
 def undo_plan(before: frozenset[Nevra], now: frozenset[Nevra]) -> Undo:
     """What differs. A package that only changed its version is restored, which also removes the new version."""
@@ -56,53 +59,9 @@ def undo_plan(before: frozenset[Nevra], now: frozenset[Nevra]) -> Undo:
 
 @dataclass(frozen=True, slots=True)
 class PackageManager:
-    """dnf or yum of this host. `root`: another root folder than `/` (`--installroot`)."""
+    """dnf or yum of this host."""
 
-    program: str
-    kind: Literal["dnf", "yum"]
-    root: Path | None = None
-
-    def base_argv(self, sources: Sequence[Source]) -> tuple[str, ...]:
-        """The words that every call begins with."""
-        reposdir = ",".join(str(source.reposdir) for source in sources)
-        # yum 3 knows neither; it asks again by itself, as metadata_expire=0 in our files says.
-        own = ("--refresh", "--setopt=install_weak_deps=0") if self.kind == "dnf" else ()
-        root = (f"--installroot={self.root}",) if self.root else ()
-        return (
-            self.program,
-            "-y",
-            "--noplugins",
-            *root,
-            f"--setopt=reposdir={reposdir}",
-            "--setopt=skip_if_unavailable=0",
-            "--setopt=gpgcheck=1",
-            "--setopt=clean_requirements_on_remove=0",
-            *own,
-            "--disablerepo=*",
-            *(f"--enablerepo={id_}" for source in sources for id_ in source.ids),
-        )
-
-    def install_argv(self, source: Source, packages: Sequence[str]) -> tuple[str, ...]:
-        """Install requirement strings or exact packages, with all they need."""
-        return (*self.base_argv((source,)), "install", *packages)
-
-    def preview_argv(self, source: Source, packages: Sequence[str]) -> tuple[str, ...]:
-        """The same transaction, resolved and shown, and then refused."""
-        return (*(word for word in self.install_argv(source, packages) if word != "-y"), "--assumeno")
-
-    def restore_argvs(
-        self, sources: Sequence[Source], plan: Undo, now: frozenset[Nevra]
-    ) -> tuple[tuple[str, ...], ...]:
-        """The calls that bring `plan.restore` back. dnf's install also goes back to an older version; yum's does not,
-        and asks for two calls."""
-        base = self.base_argv(sources)
-        if self.kind == "dnf":
-            return ((*base, "--allowerasing", "install", *(nevra.short for nevra in plan.restore)),)
-        newer = {(nevra.name, nevra.arch): nevra.evr for nevra in now}
-        older = [one for one in plan.restore if newer.get((one.name, one.arch), one.evr) > one.evr]
-        others = [one for one in plan.restore if one not in older]
-        calls = (("downgrade", older), ("install", others))
-        return tuple((*base, word, *(_yum_name(nevra) for nevra in group)) for word, group in calls if group)
+    dialect: Dialect
 
     def erase_argv(self, packages: Iterable[Nevra]) -> tuple[str, ...]:
         """Erase exactly these in one transaction. rpm itself, not dnf: it refuses when something else needs one of
@@ -133,27 +92,48 @@ class PackageManager:
         provided = self._provided()
         return tuple(str(one) for one in wanted if not self._satisfied(one, provided))
 
-    def preview(self, source: Source, packages: Sequence[str]) -> str:
-        """What the package manager says that installing would do.
+    def preview(self, sources: Sequence[Source], packages: Sequence[str], *, removals: bool = False) -> Preview:
+        """What installing would do. `removals`: others may have to go for that.
 
         Raises:
-            CommandError: the transaction cannot be resolved.
+            CommandError: the transaction cannot be resolved, or a repository cannot be read.
         """
-        with _listable((source,)) as sources:
-            answer = effects.run(self.preview_argv(sources[0], packages), check=False)
-        if answer.returncode != 0 and "Operation aborted" not in answer.output + answer.errors:
+        if not packages:
+            return Preview()
+        with _listable(sources) as plain, _cache(None) as cache:
+            if learn := self.dialect.learn_keys(plain, cache):
+                effects.run(learn, env=_beside_proxy())
+            words = self.dialect.preview(plain, cache, packages, removals=removals)
+            answer = effects.run(words, env=_beside_proxy(), check=False)
+        text = f"{answer.output}\n{answer.errors}"
+        if answer.returncode != 0 and not any(word in text for word in _DECLINED):
             raise CommandError(answer.argv, answer.returncode, answer.output + answer.errors)
-        return answer.output
+        return parse_preview(text)
 
-    def install(self, source: Source, packages: Sequence[str], *, on_line: OnLine | None = None) -> None:
-        """Install in one transaction. Nothing asked for: nothing done.
+    def install(
+        self,
+        sources: Sequence[Source],
+        packages: Sequence[str],
+        *,
+        removals: bool = False,
+        comment: str = "",
+        scratch: Path | None = None,
+        on_line: OnLine | None = None,
+    ) -> None:
+        """Install in one transaction, which the history keeps with `comment`. Nothing asked for: nothing done. What is
+        downloaded lies in a folder of its own below `scratch` meanwhile.
 
         Raises:
             CommandError: the transaction was refused or failed; the host may hold part of it.
         """
         if packages:
-            with _listable((source,)) as sources:
-                effects.run(self.install_argv(sources[0], packages), on_line=on_line)
+            with _listable(sources) as plain, _cache(scratch) as cache:
+                words = self.dialect.install(plain, cache, packages, removals=removals, comment=comment)
+                effects.run(words, env=_beside_proxy(), on_line=on_line)
+
+    def altered_by(self, comment: str) -> frozenset[Package] | None:
+        """What the transactions with `comment` changed; None when this package manager cannot say."""
+        return altered_by(self.dialect, comment)
 
     def erase(self, packages: Iterable[Nevra], *, on_line: OnLine | None = None) -> None:
         """Erase exactly these, in one transaction.
@@ -165,32 +145,38 @@ class PackageManager:
             effects.run(self.erase_argv(chosen), on_line=on_line)
 
     def undo(
-        self, before: frozenset[Nevra], sources: Sequence[Source], *, on_line: OnLine | None = None
+        self,
+        before: frozenset[Nevra],
+        sources: Sequence[Source],
+        *,
+        altered: frozenset[Package] | None = None,
+        scratch: Path | None = None,
+        on_line: OnLine | None = None,
     ) -> frozenset[Nevra]:
-        """Bring the host back to `before` and say what is installed then. Can be called again, and on a host that
-        needs nothing.
+        """Bring `altered` packages (all, if that is None) back to what they were in `before`, and say what is
+        installed then. Can be called again, and on a host that needs nothing.
 
         Raises:
-            NeedsOperatorError: the host differs from `before` still; the details name each package.
+            NeedsOperatorError: they differ from `before` still; the details name each package.
         """
         faults: list[str] = []
         now = self.installed()
-        plan = undo_plan(before, now)
+        plan = undo_plan(before, now).only(altered)
         # Restoring comes first: what was added may be needed by a newer version, but by no older one.
         if plan.restore:
-            with _listable(sources) as plain:
-                for argv in self.restore_argvs(plain, plan, now):
+            with _listable(sources) as plain, _cache(scratch) as cache:
+                for argv in self.dialect.restore(plain, cache, plan.restore, now):
                     faults += _attempt(argv, on_line)
-        left = undo_plan(before, self.installed()).erase
+        left = undo_plan(before, self.installed()).only(altered).erase
         if left:
             faults += _attempt(self.erase_argv(left), on_line)
         now = self.installed()
-        _compare(undo_plan(before, now), faults)
+        _compare(undo_plan(before, now).only(altered), faults)
         return now
 
     @property
     def _rpm_root(self) -> tuple[str, ...]:
-        return (f"--root={self.root}",) if self.root else ()
+        return (f"--root={self.dialect.root}",) if self.dialect.root else ()
 
     def _provided(self) -> dict[str, list[Requirement]]:
         answer = effects.run(["rpm", *self._rpm_root, "-qa", "--qf", _PROVIDES])
@@ -211,16 +197,23 @@ class PackageManager:
 
 
 def detect(search: str | None = None) -> PackageManager:
-    """The package manager of this host: dnf, else yum. `search` is a PATH.
+    """The package manager of this host: dnf (4 or 5), else yum. `search` is a PATH.
 
     Raises:
         UsageError: there is neither.
     """
-    if program := shutil.which("dnf", path=search):
-        return PackageManager(program, "dnf")
-    if program := shutil.which("yum", path=search):
-        return PackageManager(program, "yum")
+    for name in ("dnf", "dnf5", "yum"):
+        if program := shutil.which(name, path=search):
+            return PackageManager(Dialect(program, _kind(Path(program))))
     raise UsageError("no-package-manager", "This host has neither dnf nor yum", remedy="Install on an RPM based host.")
+
+
+def _kind(program: Path) -> Kind:
+    """What a program really is: newer hosts have dnf 5 by the name of dnf, and dnf by the name of yum."""
+    name = program.resolve().name
+    if name == "dnf5":
+        return "dnf5"
+    return "dnf" if name.startswith("dnf") else "yum"
 
 
 @contextmanager
@@ -238,6 +231,20 @@ def _listable(sources: Sequence[Source]) -> Iterator[tuple[Source, ...]]:
         yield tuple(plain)
 
 
+@contextmanager
+def _cache(parent: Path | None) -> Iterator[Path]:
+    """A cache for one call: nothing of ours stays in the host's, and nothing that is there is believed."""
+    with tempfile.TemporaryDirectory(prefix="sealift-cache-", dir=parent, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _beside_proxy() -> dict[str, str]:
+    """A proxy of the environment is for mirrors: what this host serves to itself goes beside it. (One of the host's
+    configuration is switched off in our repository files.)"""
+    known = os.environ.get("no_proxy", "")
+    return {"no_proxy": ",".join(filter(None, (known, "127.0.0.1")))}
+
+
 def _installed(line: str) -> Nevra:
     name, epoch, version, release, arch = line.split("\t")
     return Nevra(name, int(epoch), version, release, arch)
@@ -247,16 +254,10 @@ def _sorted(packages: Iterable[Nevra]) -> tuple[Nevra, ...]:
     return tuple(sorted(packages, key=lambda nevra: nevra.key))
 
 
-def _yum_name(nevra: Nevra) -> str:
-    """As yum 3 takes it: the epoch stands in front."""
-    epoch = f"{nevra.epoch}:" if nevra.epoch else ""
-    return f"{epoch}{nevra.name}-{nevra.version}-{nevra.release}.{nevra.arch}"
-
-
 def _attempt(argv: tuple[str, ...], on_line: OnLine | None) -> list[str]:
     """Run it; a failure is kept for the report, since only the comparison at the end decides."""
     try:
-        effects.run(argv, on_line=on_line)
+        effects.run(argv, env=_beside_proxy(), on_line=on_line)
     except CommandError as error:
         return [str(error)]
     return []

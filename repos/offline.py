@@ -12,8 +12,12 @@ from payload.model import Manifest, Upstream
 from templates.render import render
 
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]")
+KEYS_FOLDER = "keys"
+"""The OpenPGP keys of the repositories, in the bundle and in a release folder."""
 REPOSITORY_FOLDER = "repository"
 """The bundle's own repository, in the bundle and in a release folder."""
+PACKAGES_FOLDER = f"{REPOSITORY_FOLDER}/Packages"
+"""Its packages."""
 
 
 def rpm_key_name(product: str) -> str:
@@ -27,13 +31,18 @@ class PrivateRepository:
 
     id: str
     name: str
-    baseurl: str
+    baseurls: tuple[str, ...]
+    """The places that have it, tried in this order."""
     gpgkeys: tuple[str, ...]
     repo_gpgcheck: bool
     metadata_expire: int = 0
     """Seconds for which the package manager may believe what it read before."""
     module_hotfixes: bool = False
     """Its packages were chosen already: a module that the host has enabled does not hide them."""
+    direct: bool = False
+    """It is on this host: no proxy is asked, whatever the host's configuration says."""
+    first: bool = False
+    """Its packages hide those of the same name in all other repositories (not from yum 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class RepositoryFile:
     @property
     def origin(self) -> str:
         """Where the packages are, for people."""
-        return ", ".join(repository.baseurl for repository in self.repositories)
+        return ", ".join(repository.baseurls[0] for repository in self.repositories)
 
     def render(self) -> str:
         """Its text.
@@ -60,7 +69,7 @@ class RepositoryFile:
             InputError: a value would break out of its line.
         """
         for repository in self.repositories:
-            values = (self.title, repository.id, repository.name, repository.baseurl, *repository.gpgkeys)
+            values = (self.title, repository.id, repository.name, *repository.baseurls, *repository.gpgkeys)
             if bad := [value for value in values if not value.isprintable()]:
                 raise InputError("bad-repository", f"{bad[0]!r} cannot stand in a repository file")
         return render("repo/private.repo.j2", self)
@@ -68,7 +77,7 @@ class RepositoryFile:
 
 def key_path(upstream: Upstream, number: int) -> str:
     """Where the `number`th key of an upstream (from 1) is in the bundle and in a release folder."""
-    return f"keys/{upstream.id}-{number}.asc"
+    return f"{KEYS_FOLDER}/{upstream.id}-{number}.asc"
 
 
 def key_urls(upstreams: Sequence[Upstream], release: Path) -> tuple[str, ...]:
@@ -77,17 +86,26 @@ def key_urls(upstreams: Sequence[Upstream], release: Path) -> tuple[str, ...]:
     return tuple((release / path).as_uri() for path in paths)
 
 
-def bundle_repository(manifest: Manifest, release: Path) -> RepositoryFile:
-    """The repository that came in the bundle, in the release folder. The bundle's own signature holds its metadata;
-    each package has its upstream's besides."""
+def bundle_id(product: str, version: object) -> str:
+    """The id of the repository that comes in the bundle of `version`: one for each, since yum 3 keeps its cache by id
+    and refuses metadata older than what it has there."""
+    return f"{product}-bundle-{_NOT_IN_IDS.sub('_', str(version))}"
+
+
+def bundle_repository(manifest: Manifest, release: Path, *, url: str | None = None) -> RepositoryFile:
+    """The repository that came in the bundle: in the release folder, or where it is served at `url`; its keys are in
+    the release folder always. The product's RPM key signs its metadata; each package has its upstream's signature.
+    """
     product = manifest.product
+    own_key = (release / REPOSITORY_FOLDER / rpm_key_name(product.name)).as_uri()
     repository = PrivateRepository(
-        # One id for each version: yum 3 keeps its cache by id, and refuses metadata older than what it has there.
-        id=f"{product.name}-bundle-{_NOT_IN_IDS.sub('_', str(product.version))}",
+        id=bundle_id(product.name, product.version),
         name=f"{product.title} {product.version}, from its bundle",
-        baseurl=(release / REPOSITORY_FOLDER).as_uri(),
-        gpgkeys=key_urls(manifest.repository.upstreams, release),
-        repo_gpgcheck=False,
+        baseurls=(url or (release / REPOSITORY_FOLDER).as_uri(),),
+        gpgkeys=(own_key, *key_urls(manifest.repository.upstreams, release)),
+        repo_gpgcheck=True,
         module_hotfixes=True,
+        direct=True,
+        first=True,
     )
     return RepositoryFile(product.title, (repository,))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from payload.digest import Digest
 from payload.errors import InputError, ResolveError
 from payload.model import Upstream
-from repos.probing import expand
+from repos.mirrors import expand
 from repos.repomd import REPOMD, bad_metadata, parse_xml
 from repos.sync import Fetcher
 

@@ -2,45 +2,78 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies
 
 import requests
 import urllib3
 
-from payload.errors import IntegrityError, ResolveError, UsageError
-from payload.model import Manifest
+from payload.errors import IntegrityError, ResolveError, SealiftError, TrustError, UsageError
+from payload.model import Manifest, MirrorPlace, Upstream
+from repos.mirrors import System, places_for
+from repos.offline import key_path
 from repos.repomd import REPOMD, parse_repomd
+from repos.signatures import verify_metadata
 from repos.sync import join_url
 
 _SAMPLE = 1 << 20
 _REPOMD_LIMIT = 1 << 20
 _SECONDS = 10.0
 _STEP = 1 << 14
-_FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, IntegrityError, ResolveError)
+_FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, SealiftError)
+_TIMESTAMP = re.compile(rb"<(?:\w+:)?timestamp>\s*(\d{1,12})(?:\.\d+)?\s*</")
+_LAGS = 3 * 86400
+"""A mirror that is so many seconds behind the newest one is behind all that are not."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    wanted: tuple[str, ...]
-    variables: Mapping[str, str]
-    sample: int
-    timeout: float
+class Limits:
+    """`sample`: bytes to read of each upstream; `timeout`: seconds an upstream may take; `proxy`: a URL, for hosts
+    whose package manager is configured with one and whose environment names none."""
+
+    sample: int = _SAMPLE
+    timeout: float = _SECONDS
+    proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What was seen of a mirror. `bandwidth` is in bytes a second; a mirror with a `fault` is out."""
+    """What was seen of a mirror. `bandwidth` is in bytes a second, `updated` says by upstream when its metadata was
+    made (seconds since the epoch). A mirror with a `fault` is out; one that `lags` comes last."""
 
     name: str
     seconds: float
     bandwidth: float
+    updated: Mapping[str, int] = field(default_factory=dict)
     fault: str = ""
+    lags: bool = False
+
+    @property
+    def seen(self) -> str:
+        """For people."""
+        if self.fault:
+            return f"out: {self.fault}"
+        made = time.strftime("%Y-%m-%d", time.gmtime(min(self.updated.values(), default=0)))
+        return f"{self.bandwidth / 1e6:8.2f} MB/s  {self.seconds:6.2f} s  of {made}{'  lags' if self.lags else ''}"
+
+    def body(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "mirror": self.name,
+            "bytes-per-second": round(self.bandwidth),
+            "seconds": round(self.seconds, 3),
+            "updated": dict(self.updated),
+            "lags": self.lags,
+            "fault": self.fault or None,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +90,22 @@ class Ranking:
     def table(self) -> str:
         """What was seen, a line for each mirror."""
         width = max((len(probe.name) for probe in self.probes), default=0)
-        return "\n".join(f"{probe.name:<{width}}  {_seen(probe)}" for probe in self.probes)
+        return "\n".join(f"{probe.name:<{width}}  {probe.seen}" for probe in self.probes)
 
 
-def rank_mirrors(
-    manifest: Manifest, variables: Mapping[str, str], *, sample: int = _SAMPLE, timeout: float = _SECONDS
-) -> Ranking:
-    """Ask all mirrors of the catalogue: repomd.xml of each upstream, then up to `sample` bytes of what it names.
+@dataclass(frozen=True, slots=True)
+class _Question:
+    upstreams: tuple[Upstream, ...]
+    system: System
+    keys: Path
+    limits: Limits
 
-    `variables` are what the package manager puts for `$basearch`, `$releasever` and the like. The slowest upstream of a
-    mirror counts. No mirror takes longer than about `timeout` seconds an upstream.
+
+def rank_mirrors(manifest: Manifest, system: System, keys: Path, limits: Limits = Limits()) -> Ranking:
+    """Ask all mirrors of the catalogue: repomd.xml of each upstream and its signature, by the keys of the release
+    folder `keys`, then a part of what it names.
+
+    The slowest upstream of a mirror counts. Of several places of one upstream, the first that answers counts.
 
     Raises:
         UsageError: the catalogue is empty.
@@ -74,12 +113,10 @@ def rank_mirrors(
     """
     if not manifest.mirrors:
         raise UsageError("no-mirrors", "This bundle has no mirrors to choose from", remedy="Call with -R and a URL.")
-    wanted = tuple(sorted(upstream.id for upstream in manifest.repository.upstreams))
-    question = _Question(wanted, variables, sample, timeout)
+    question = _Question(manifest.repository.upstreams, system, keys, limits)
     with ThreadPoolExecutor(len(manifest.mirrors)) as pool:
-        tasks = [pool.submit(_probe, name, urls, question) for name, urls in sorted(manifest.mirrors.items())]
-        probes = [task.result() for task in tasks]
-    ranking = Ranking(tuple(sorted(probes, key=lambda probe: (bool(probe.fault), -probe.bandwidth, probe.name))))
+        tasks = [pool.submit(_probe, name, places, question) for name, places in sorted(manifest.mirrors.items())]
+        ranking = rank([task.result() for task in tasks])
     if not ranking.usable:
         raise ResolveError(
             "no-mirror-answers",
@@ -90,38 +127,85 @@ def rank_mirrors(
     return ranking
 
 
-def expand(url: str, variables: Mapping[str, str]) -> str:
-    """`url` with the package manager's variables put in."""
-    for name, value in variables.items():
-        url = url.replace(f"${{{name}}}", value).replace(f"${name}", value)
-    return url
+def rank(probes: list[Probe]) -> Ranking:
+    """Best first: those that lag behind the newest by days come after all that do not."""
+    newest: dict[str, int] = {}
+    for probe in probes:
+        for upstream, made in probe.updated.items():
+            newest[upstream] = max(made, newest.get(upstream, 0))
+    judged = [
+        replace(probe, lags=any(newest[upstream] - made > _LAGS for upstream, made in probe.updated.items()))
+        for probe in probes
+    ]
+    return Ranking(
+        tuple(sorted(judged, key=lambda probe: (bool(probe.fault), probe.lags, -probe.bandwidth, probe.name)))
+    )
 
 
-def _probe(name: str, urls: Mapping[str, str], question: _Question) -> Probe:
-    if missing := [upstream for upstream in question.wanted if upstream not in urls]:
-        return Probe(name, 0, 0, f"does not have {', '.join(missing)}")
+def _probe(name: str, places: Mapping[str, tuple[MirrorPlace, ...]], question: _Question) -> Probe:
+    urls = {one.id: places_for(question.system, places.get(one.id, ())) for one in question.upstreams}
+    if missing := sorted(upstream for upstream, found in urls.items() if not found):
+        return Probe(name, 0, 0, fault=f"does not have {', '.join(missing)}")
     begun = time.monotonic()
+    updated: dict[str, int] = {}
+    rates: list[float] = []
     try:
         with requests.Session() as session:
-            bases = [expand(urls[upstream], question.variables) for upstream in question.wanted]
-            rates = [_measure(session, base, question) for base in bases]
+            if question.limits.proxy and not getproxies():
+                session.proxies = {"http": question.limits.proxy, "https": question.limits.proxy}
+            for upstream in question.upstreams:
+                rate, updated[upstream.id] = _first(session, upstream, urls[upstream.id], question)
+                rates.append(rate)
     except _FAULTS as error:
-        return Probe(name, time.monotonic() - begun, 0, _fault(error))
-    return Probe(name, time.monotonic() - begun, min(rates, default=0.0))
+        return Probe(name, time.monotonic() - begun, 0, fault=_fault(error))
+    return Probe(name, time.monotonic() - begun, min(rates, default=0.0), updated)
 
 
-def _measure(session: requests.Session, base: str, question: _Question) -> float:
-    deadline = time.monotonic() + question.timeout
+def _first(
+    session: requests.Session, upstream: Upstream, urls: tuple[str, ...], question: _Question
+) -> tuple[float, int]:
+    """Bandwidth and time of the first place that answers, as the package manager would take it. A place whose signature
+    is wrong is no place to go on from.
+
+    Raises:
+        ResolveError: none does; says why of each.
+        TrustError: a signature does not hold.
+    """
+    faults: list[str] = []
+    for url in urls:
+        try:
+            return _measure(session, upstream, question.system.expand(url), question)
+        except TrustError:
+            raise
+        except _FAULTS as error:
+            faults.append(_fault(error))
+    raise ResolveError("no-place", "; ".join(faults))
+
+
+def _measure(session: requests.Session, upstream: Upstream, base: str, question: _Question) -> tuple[float, int]:
+    limits = question.limits
+    deadline = time.monotonic() + limits.timeout
     url = join_url(base, REPOMD)
-    repomd = parse_repomd(_take(session, url, _REPOMD_LIMIT, deadline), where=url)
+    content = _take(session, url, _REPOMD_LIMIT, deadline)
+    if upstream.signed_metadata:
+        signature = _take(session, f"{url}.asc", _REPOMD_LIMIT, deadline)
+        paths = [question.keys / key_path(upstream, number) for number in range(len(upstream.gpg_keys))]
+        verify_metadata(content, signature, paths, where=url)
+    repomd = parse_repomd(content, where=url)
     primary = repomd.find("primary")
     if primary is None:
         raise ResolveError("no-primary", f"{url} names no primary metadata")
     begun = time.monotonic()
-    size = len(_take(session, join_url(base, primary.location), question.sample, deadline))
+    size = len(_take(session, join_url(base, primary.location), limits.sample, deadline))
     if size == 0:
-        raise ResolveError("empty-metadata", f"{base} sent nothing in {question.timeout:g} s")
-    return size / max(time.monotonic() - begun, 1e-6)
+        raise ResolveError("empty-metadata", f"{base} sent nothing in {limits.timeout:g} s")
+    return size / max(time.monotonic() - begun, 1e-6), _made(content, repomd.revision)
+
+
+def _made(content: bytes, revision: str) -> int:
+    """When the metadata was made: the latest time that it names, or its revision if that is a number."""
+    times = [int(found) for found in _TIMESTAMP.findall(content)]
+    return max(times, default=int(revision) if revision.isdecimal() else 0)
 
 
 def _take(session: requests.Session, url: str, most: int, deadline: float) -> bytes:
@@ -148,15 +232,9 @@ def _open(session: requests.Session, url: str, most: int, timeout: float) -> Ite
         yield answer.raw.stream(_STEP, decode_content=False)
 
 
-def _seen(probe: Probe) -> str:
-    if probe.fault:
-        return f"out: {probe.fault}"
-    return f"{probe.bandwidth / 1e6:8.2f} MB/s  {probe.seconds:6.2f} s"
-
-
 def _fault(error: Exception) -> str:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"answers {error.response.status_code} to {error.response.url}"
-    if isinstance(error, IntegrityError | ResolveError):
+    if isinstance(error, IntegrityError | ResolveError | TrustError):
         return f"{error.brief}: {error.details}" if error.details else error.brief
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]

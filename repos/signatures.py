@@ -32,13 +32,20 @@ def verify_metadata(content: bytes, signature: bytes, keys: Sequence[Path], *, w
         (home / "content.asc").write_bytes(signature)
         ring = _keyring(keys, home)
         argv: list[str | Path] = [
-            "gpgv",
+            "gpg",  # every host with dnf has it; gpgv is a package of its own on some
             "--homedir",
             home,
+            "--batch",
+            "--no-options",
+            "--no-default-keyring",
+            "--no-auto-key-retrieve",
+            "--trust-model",
+            "always",
             "--status-fd",
             "1",
             "--keyring",
             ring,
+            "--verify",
             home / "content.asc",
             home / "content",
         ]

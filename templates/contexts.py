@@ -36,3 +36,14 @@ class CtlContext:
     product: str
     runtime: str
     prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServingContext:
+    """`repo/repository.service.j2`. `current` is the link to the release that runs, `address` is HOST:PORT."""
+
+    product: str
+    title: str
+    current: str
+    address: str
+    user: str

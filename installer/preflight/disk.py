@@ -11,19 +11,23 @@ from installer.preflight.model import Finding, Subject
 VENV_FACTOR = 4
 """An environment is this many times as large as its wheels: unpacked, with byte code."""
 PACKAGE_FACTOR = 4
+"""Installed packages are this many times as large as their files, where the package manager does not say."""
 SLACK = 32 << 20
 _INODES = 5000
 
 
 def needs(subject: Subject) -> dict[Path, int]:
     """Bytes that the run will write, by path."""
-    offer, layout = subject.offer, subject.layout
+    offer, layout, preview = subject.offer, subject.layout, subject.preview
     wanted: dict[Path, int] = defaultdict(int)
     if subject.mode in {"install", "upgrade", "repair"}:
-        wanted[layout.prefix] += offer.content_size + offer.runtime_size + VENV_FACTOR * offer.wheels_size
+        stays = offer.packages_size if offer.keeps_all_packages else preview.download_size
+        wanted[layout.prefix] += offer.content_size - offer.packages_size + stays
+        wanted[layout.prefix] += offer.runtime_size + VENV_FACTOR * offer.wheels_size
         wanted[layout.images_dir] += 0 if _same_device(subject, layout.prefix, layout.images_dir) else offer.image_size
-        if subject.packages_to_install:
-            wanted[layout.root / "usr"] += PACKAGE_FACTOR * offer.packages_size
+        installed = preview.installed_size
+        wanted[layout.root / "usr"] += PACKAGE_FACTOR * preview.download_size if installed is None else installed
+        wanted[layout.state_dir] += preview.download_size  # the package manager's own copies, while it works
     wanted[layout.state_dir] += 2 * subject.database_size
     return {path: size for path, size in wanted.items() if size}
 

@@ -10,6 +10,7 @@ from installer.layout import Layout
 from installer.offer import Offer
 from installer.plan import Mode
 from installer.state import State
+from repos.preview import NO_CHANGE, Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Subject:
     foreign_commands: tuple[str, ...] = ()
     """Paths of the product's commands where something of somebody else lies."""
     packages_to_install: bool = True
+    preview: Preview = NO_CHANGE
+    """What installing them does, as far as it is known."""
 
 
 @dataclass(frozen=True, slots=True)

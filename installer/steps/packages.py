@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from installer.served import served_bundle, write_repository_file
 from installer.steps.base import Host, Step, register
 from payload.effects import atomic_write
-from payload.errors import CommandError
+from payload.errors import CommandError, StepError
 from payload.events import Note, Sink
-from repos.dnf import PackageManager, Source, detect
+from payload.model import Index
+from repos.dialect import Source
+from repos.dnf import detect, undo_plan
 from repos.nevra import Nevra
-from repos.offline import RepositoryFile
+from repos.offline import REPOSITORY_FOLDER, RepositoryFile
 
 ADDED_NAME = "packages-added.json"
 FOLDER_NAME = "yum.repos.d"
@@ -26,9 +31,10 @@ _KEY = "gpg-pubkey"
 
 @dataclass(frozen=True, slots=True)
 class PackagesBefore:
-    """Every package of the host."""
+    """Every package of the host, and the comment by which its history knows our transactions."""
 
     installed: tuple[Nevra, ...]
+    comment: str = ""
 
 
 @register
@@ -36,8 +42,10 @@ class PackagesBefore:
 class InstallPackages(Step[PackagesBefore]):
     """Install what of `wanted` the host does not have; write beside the release which packages came in.
 
-    Packages come from the first of `mirrors` that works, or from the `bundle` when there are none. `older` is the
-    repository of the release that runs now: undo finds there what this step may have replaced, without a network.
+    Packages come out of the bundle, or from the first of `mirrors` that works; with `bundle_first` from that mirror
+    only what the bundle lacks. The step may remove or set back the packages that `harm` names, and no others. Of the
+    bundle's packages those that are installed then stay in the release: undoing a later upgrade finds them there.
+    `older` is the repository of the release that runs now, for undoing this step.
     """
 
     kind: ClassVar[str] = "packages"
@@ -46,48 +54,103 @@ class InstallPackages(Step[PackagesBefore]):
     bundle: RepositoryFile
     release: Path
     mirrors: tuple[RepositoryFile, ...] = ()
+    bundle_first: bool = False
+    harm: tuple[str, ...] = ()
     older: Source | None = None
 
     @override
     def describe(self) -> str:
-        return f"install what is missing of the packages {', '.join(self.wanted)}"
+        text = f"install what is missing of the packages {', '.join(self.wanted)}"
+        return f"{text}, and for that remove or set back {', '.join(self.harm)}" if self.harm else text
 
     @override
     def prepare(self, host: Host) -> PackagesBefore:
-        return PackagesBefore(_sorted(detect().installed()))
+        return PackagesBefore(_sorted(detect().installed()), f"sealift {secrets.token_hex(8)}")
 
     @override
     def apply(self, host: Host, undo: PackagesBefore) -> None:
         manager = detect()
-        bundle = write_source(self.release, self.bundle)
+        before = frozenset(undo.installed)
+        write_repository_file(self.release / FOLDER_NAME, BUNDLE_NAME, self.bundle)
         if missing := manager.missing(self.wanted):
             if self.mirrors:
-                self._from_mirrors(manager, missing, undo, host.sink)
+                self._from_mirrors(missing, undo, host)
             else:
-                manager.install(bundle, missing, on_line=to_log(host.sink))
-        names = {*_earlier(self.release / ADDED_NAME), *added_names(undo.installed, manager.installed())}
+                with served_bundle(host.opened_bundle()) as source:
+                    self._install((source,), missing, undo, host)
+        now = manager.installed()
+        self._check_harm(before, now)
+        self._keep(host, now)
+        names = {*_earlier(self.release / ADDED_NAME), *added_names(before, now)}
         atomic_write(self.release / ADDED_NAME, json.dumps(sorted(names)).encode())
 
     @override
     def undo(self, undo: PackagesBefore, host: Host) -> None:
-        own = source_of(self.release, self.bundle)
-        detect().undo(frozenset(undo.installed), (self.older or own,), on_line=to_log(host.sink))
+        manager, before = detect(), frozenset(undo.installed)
+        own = Source(self.release / FOLDER_NAME, self.bundle.ids)
+        altered = manager.altered_by(undo.comment) if undo.comment else None
+        now = manager.undo(before, (self.older or own,), altered=altered, on_line=to_log(host.sink))
+        others = undo_plan(before, now)
+        for word, packages in (("added", others.erase), ("removed or changed", others.restore)):
+            if packages:
+                names = ", ".join(nevra.short for nevra in packages)
+                host.sink.emit(Note(f"left as they are, since somebody else {word} them meanwhile: {names}", "warning"))
 
-    def _from_mirrors(
-        self, manager: PackageManager, missing: tuple[str, ...], undo: PackagesBefore, sink: Sink
-    ) -> None:
+    def _install(self, sources: tuple[Source, ...], missing: tuple[str, ...], undo: PackagesBefore, host: Host) -> None:
+        host.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        detect().install(
+            sources,
+            missing,
+            removals=bool(self.harm),
+            comment=undo.comment,
+            scratch=host.scratch,
+            on_line=to_log(host.sink),
+        )
+
+    def _from_mirrors(self, missing: tuple[str, ...], undo: PackagesBefore, host: Host) -> None:
         """A mirror that fails leaves the host as it was: its transaction was not begun. Then the next one is tried."""
-        for left, mirror in zip(range(len(self.mirrors) - 1, -1, -1), self.mirrors, strict=True):
-            source = write_source(self.release, mirror, MIRROR_NAME)
-            try:
-                manager.install(source, missing, on_line=to_log(sink))
-            except CommandError as error:
-                if not left or _without_keys(manager.installed()) != _without_keys(undo.installed):
-                    raise
-                sink.emit(Note(f"{mirror.origin} failed, the next mirror is tried: {error}", "warning"))
-            else:
-                sink.emit(Note(f"packages came from {mirror.origin}"))
-                return
+        with self._beside(host) as beside:
+            for left, mirror in zip(range(len(self.mirrors) - 1, -1, -1), self.mirrors, strict=True):
+                source = write_repository_file(self.release / FOLDER_NAME, MIRROR_NAME, mirror)
+                try:
+                    self._install((*beside, source), missing, undo, host)
+                except CommandError as error:
+                    if not left or _without_keys(detect().installed()) != _without_keys(undo.installed):
+                        raise
+                    host.sink.emit(Note(f"{mirror.origin} failed, the next mirror is tried: {error}", "warning"))
+                else:
+                    host.sink.emit(Note(f"packages came from {mirror.origin}"))
+                    return
+
+    @contextmanager
+    def _beside(self, host: Host) -> Iterator[tuple[Source, ...]]:
+        """What stands before the mirrors."""
+        if not self.bundle_first:
+            yield ()
+            return
+        with served_bundle(host.opened_bundle()) as source:
+            yield (source,)
+
+    def _check_harm(self, before: frozenset[Nevra], now: frozenset[Nevra]) -> None:
+        """The package manager resolves anew: it must not have done more than the operator saw."""
+        newer = {(nevra.name, nevra.arch): nevra.evr for nevra in now}
+        gone = (nevra for nevra in before - now if newer.get((nevra.name, nevra.arch), nevra.evr) <= nevra.evr)
+        if more := [nevra.short for nevra in _sorted(gone) if nevra.name != _KEY and nevra.name not in self.harm]:
+            raise StepError(
+                "packages-removed",
+                "the package manager removed or set back packages that the plan did not name",
+                details=", ".join(more),
+                remedy="look at the packages of this host, and run the same command again",
+            )
+
+    def _keep(self, host: Host, now: frozenset[Nevra]) -> None:
+        wanted = {
+            path for path in installed_paths(host.opened_bundle().index, now) if not (self.release / path).exists()
+        }
+        if wanted:
+            host.opened_bundle().extract(
+                self.release, select=lambda entry: entry.path in wanted, sink=host.sink, stage=self.kind
+            )
 
 
 @register
@@ -115,21 +178,15 @@ class RemovePackages(Step[PackagesBefore]):
 
     @override
     def undo(self, undo: PackagesBefore, host: Host) -> None:
-        source = write_source(self.release, self.repositories)
-        detect().undo(frozenset(undo.installed), (source,), on_line=to_log(host.sink))
+        source = write_repository_file(self.release / FOLDER_NAME, BUNDLE_NAME, self.repositories)
+        altered = frozenset((nevra.name, nevra.arch) for nevra in self.packages)
+        detect().undo(frozenset(undo.installed), (source,), altered=altered, on_line=to_log(host.sink))
 
 
-def source_of(release: Path, repositories: RepositoryFile) -> Source:
-    """The private reposdir of a release."""
-    return Source(release / FOLDER_NAME, repositories.ids)
-
-
-def write_source(release: Path, repositories: RepositoryFile, name: str = BUNDLE_NAME) -> Source:
-    """Write a private repository file of a release."""
-    source = source_of(release, repositories)
-    source.reposdir.mkdir(exist_ok=True)
-    atomic_write(source.reposdir / name, repositories.render().encode())
-    return source
+def installed_paths(index: Index, now: frozenset[Nevra]) -> frozenset[str]:
+    """Where the bundle has the packages of `now`, in exactly those versions."""
+    have = {str(nevra) for nevra in now}
+    return frozenset(f"{REPOSITORY_FOLDER}/Packages/{rpm.filename}" for rpm in index.lock.rpms if rpm.nevra in have)
 
 
 def added_names(before: Iterable[Nevra], now: Iterable[Nevra]) -> list[str]:

@@ -15,6 +15,7 @@ from payload.digest import digest_file
 from payload.effects import atomic_write, sync_filesystem
 from payload.events import Sink, stage
 from payload.model import Entry, Index
+from repos.offline import PACKAGES_FOLDER
 
 INDEX_NAME = "index.json"
 
@@ -41,6 +42,8 @@ class StageRelease(Step[StageBefore]):
     staging: ClassVar[bool] = True
     release: Path
     repair: bool = False
+    all_packages: bool = True
+    """Else RPM packages stay in the bundle and are only read and checked: whoever installs them takes them there."""
 
     @override
     def describe(self) -> str:
@@ -56,7 +59,7 @@ class StageRelease(Step[StageBefore]):
         if undo.existed and not self.repair:
             self.release.rename(self._aside)
         self.release.mkdir(parents=True, exist_ok=True)
-        wanted = damaged(self.release, bundle.index)
+        wanted = damaged(self.release, bundle.index, all_packages=self.all_packages)
         for path in wanted:
             remove_tree(self.release / path)
         self._unpack(bundle, wanted, host.sink)
@@ -69,12 +72,16 @@ class StageRelease(Step[StageBefore]):
         sync_filesystem(self.release)
 
     def _unpack(self, bundle: VerifiedBundle, wanted: frozenset[str], sink: Sink) -> None:
-        def select(entry: Entry) -> bool:
+        def written(entry: Entry) -> bool:
             return entry.path in wanted
 
+        def checked(entry: Entry) -> bool:
+            return is_package(entry.path) and not written(entry)
+
         text = f"unpack and verify {len(wanted)} files"
-        with stage(sink, self.kind, text, total=bundle.stored_size(select)):
-            bundle.extract(self.release, select=select, sink=sink, stage=self.kind)
+        total = bundle.stored_size(lambda entry: written(entry) or checked(entry))
+        with stage(sink, self.kind, text, total=total):
+            bundle.extract(self.release, select=written, check=checked, sink=sink, stage=self.kind)
 
     @override
     def undo(self, undo: StageBefore, host: Host) -> None:
@@ -96,9 +103,20 @@ class StageRelease(Step[StageBefore]):
         return self.release.with_name(f".{self.release.name}.replaced")
 
 
-def damaged(release: Path, index: Index) -> frozenset[str]:
-    """Paths of the index that are missing under `release`, or are not what was signed."""
-    return frozenset(entry.path for entry in index.entries if not _intact(release / entry.path, entry.mode, entry.blob))
+def damaged(release: Path, index: Index, *, all_packages: bool) -> frozenset[str]:
+    """Paths of the index that are missing under `release`, or are not what was signed. RPM packages need not be there
+    unless `all_packages` says so."""
+    return frozenset(
+        entry.path
+        for entry in index.entries
+        if (all_packages or not is_package(entry.path) or (release / entry.path).exists())
+        and not _intact(release / entry.path, entry.mode, entry.blob)
+    )
+
+
+def is_package(path: str) -> bool:
+    """Whether an entry is an RPM package of the bundle's repository."""
+    return path.startswith(f"{PACKAGES_FOLDER}/")
 
 
 def _intact(path: Path, mode: int, digest: str) -> bool:

@@ -114,16 +114,18 @@ def test_state_reads_back_and_is_strict() -> None:
 @pytest.mark.parametrize(
     ("request_", "remembered", "meant"),
     [
-        (INSTALL, None, None),
-        (Request(action="install", mirror="near"), None, "near"),
-        (UPGRADE, "near", "near"),
-        (UPGRADE, None, None),
-        (Request(action="install", upgrade=True, mirror="far"), "near", "far"),
-        (Request(action="install", upgrade=True, offline=True), "near", None),
+        (INSTALL, (None, False), (None, False)),
+        (Request(action="install", mirror="near"), (None, False), ("near", False)),
+        (Request(action="install", mirror="near", bundle_first=True), (None, False), ("near", True)),
+        (UPGRADE, ("near", False), ("near", False)),
+        (UPGRADE, ("near", True), ("near", True)),
+        (UPGRADE, (None, False), (None, False)),
+        (Request(action="install", upgrade=True, mirror="far"), ("near", True), ("far", False)),
+        (Request(action="install", upgrade=True, offline=True), ("near", True), (None, False)),
     ],
 )
 def test_the_mirror_is_remembered_unless_something_else_is_said(
-    request_: Request, remembered: str | None, meant: str | None
+    request_: Request, remembered: tuple[str | None, bool], meant: tuple[str | None, bool]
 ) -> None:
-    before = INSTALLED.model_copy(update={"mirror": remembered})
+    before = INSTALLED.model_copy(update={"mirror": remembered[0], "bundle_first": remembered[1]})
     assert chosen_mirror(request_, before) == meant

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from payload.model import Manifest
 
 
-def manifest(*, signed: bool = True, mirrors: dict[str, dict[str, str]] | None = None, upstreams: int = 1) -> Manifest:
+def manifest(
+    *, signed: bool = True, mirrors: Mapping[str, Mapping[str, object]] | None = None, upstreams: int = 1
+) -> Manifest:
     """A product with one or two upstreams, `base` (one key) and `extra` (two keys)."""
     known = [
         {"id": "base", "url": "https://up.example/base", "gpg-keys": ["a.asc"], "signed-metadata": signed},

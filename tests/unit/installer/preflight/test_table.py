@@ -11,9 +11,11 @@ from installer.offer import Offer
 from installer.preflight import CHECKS, Subject, examine
 from installer.steps.units import Unit
 from payload.model import Manifest
+from repos.preview import Preview
 
 LAYOUT = Layout.of("app")
 PATHS = (LAYOUT.prefix, LAYOUT.images_dir, Path("/usr"), LAYOUT.state_dir)
+
 MB = 1 << 20
 
 
@@ -112,13 +114,19 @@ def test_all_misfits_at_once_each_with_a_fix() -> None:
 
 
 def test_disk_is_summed_by_file_system() -> None:
-    # content 100 + runtime 50 + environment 4 x 10 + packages 4 x 20 + slack 32 = 302 MB on one device
-    for free, wanted in ((301, ["disk-space"]), (302, [])):
-        systems = tuple(system(path, free=free * MB) for path in PATHS)
-        assert ids(replace(SUBJECT, facts=replace(FACTS, file_systems=systems))) == wanted
-    # on two devices, 190 + 32 and 80 + 32 are enough
-    systems = tuple(system(path, device=n == 2, free=(112 if n == 2 else 237) * MB) for n, path in enumerate(PATHS))
-    assert ids(replace(SUBJECT, facts=replace(FACTS, file_systems=systems))) == []
+    preview = Preview(download_size=6 * MB, installed_size=30 * MB)
+    some = replace(SUBJECT, preview=preview)
+    every = replace(some, offer=replace(OFFER, serve="0.0.0.0:8079"))
+    silent = replace(some, preview=replace(preview, installed_size=None))
+    # Content without packages 80, runtime 50, environment 4 x 10, slack 32. Packages: 6 for the package manager's
+    # copies; 6 that stay, or all 20; installed 30, or 4 x 6 where the package manager does not say.
+    for subject, need in ((some, 244), (every, 258), (silent, 238)):
+        for free, wanted in ((need - 1, ["disk-space"]), (need, [])):
+            systems = tuple(system(path, free=free * MB) for path in PATHS)
+            assert ids(replace(subject, facts=replace(FACTS, file_systems=systems))) == wanted
+    # on two devices, 182 + 32 and 30 + 32 are enough
+    systems = tuple(system(path, device=n == 2, free=(62 if n == 2 else 229) * MB) for n, path in enumerate(PATHS))
+    assert ids(replace(some, facts=replace(FACTS, file_systems=systems))) == []
 
 
 def test_mounts() -> None:

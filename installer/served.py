@@ -1,0 +1,75 @@
+"""The bundle's repository, served out of the file itself for as long as a run needs it: nothing is unpacked for dnf."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from payload.archive import VerifiedBundle
+from payload.effects import atomic_write
+from payload.model import Blob
+from repos.dialect import Source
+from repos.offline import KEYS_FOLDER, REPOSITORY_FOLDER, RepositoryFile, bundle_repository, rpm_key_name
+from repos.serving import serving
+
+
+class BundleFiles:
+    """The files of the repository in `bundle`, for `repos.serving`.
+
+    Metadata is checked against the signed index before any of it is given out. A package is not: staging reads it
+    before the first step that needs it, and the package manager holds what it gets against that metadata.
+    """
+
+    def __init__(self, bundle: VerifiedBundle) -> None:
+        self._bundle = bundle
+        blobs = {blob.digest: blob for blob in bundle.index.blobs}
+        start = f"{REPOSITORY_FOLDER}/"
+        self._metadata: dict[str, bytes] = {}
+        self._blobs: dict[str, Blob] = {
+            entry.path.removeprefix(start): blobs[entry.blob]
+            for entry in bundle.index.entries
+            if entry.path.startswith(start)
+        }
+
+    def size(self, path: str) -> int | None:
+        """See `repos.serving.Files`."""
+        blob = self._blobs.get(path)
+        return None if blob is None else blob.size
+
+    def read(self, path: str, offset: int, size: int) -> bytes:
+        """See `repos.serving.Files`."""
+        inside = f"{REPOSITORY_FOLDER}/{path}"
+        if self._blobs[path].codec == "raw" and path.endswith(".rpm"):
+            with self._bundle.opened(inside) as member:
+                return member.pread(size, offset)
+        if path not in self._metadata:
+            self._metadata[path] = self._bundle.read(inside)
+        return self._metadata[path][offset : offset + size]
+
+
+@contextmanager
+def served_bundle(bundle: VerifiedBundle) -> Iterator[Source]:
+    """Serve the repository in `bundle` on loopback and give the private reposdir that names it.
+
+    Raises:
+        IntegrityError: the keys or the metadata are damaged.
+    """
+    manifest = bundle.index.manifest
+    with tempfile.TemporaryDirectory(prefix="sealift-served-") as name:
+        folder = Path(name)
+        own_key = f"{REPOSITORY_FOLDER}/{rpm_key_name(manifest.product.name)}"
+        for entry in bundle.index.entries:
+            if entry.path == own_key or entry.path.startswith(f"{KEYS_FOLDER}/"):
+                (folder / entry.path).parent.mkdir(exist_ok=True)
+                (folder / entry.path).write_bytes(bundle.read(entry.path))
+        with serving(BundleFiles(bundle)) as url:
+            yield write_repository_file(folder, "bundle.repo", bundle_repository(manifest, folder, url=url))
+
+
+def write_repository_file(reposdir: Path, name: str, repositories: RepositoryFile) -> Source:
+    """Write a private repository file."""
+    reposdir.mkdir(exist_ok=True)
+    atomic_write(reposdir / name, repositories.render().encode())
+    return Source(reposdir, repositories.ids)
