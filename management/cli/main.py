@@ -13,7 +13,6 @@ from management.cli.client import Client
 from management.cli.commands import Commands
 from management.cli.errors import EXIT_API, EXIT_CLI, ApiFailure, CliError
 from management.cli.session import SessionFile
-from management.cli.shell import interact
 
 HELP = """Talk to a Sealift management server.
 
@@ -62,6 +61,8 @@ def run(
         return
     commands = Commands(Client(host, port), SessionFile.of_user())
     if not words:
+        from management.cli.shell import interact  # noqa: PLC0415 -- wants readline, which not every Python has
+
         interact(commands, _report)
         return
     try:

@@ -43,12 +43,12 @@ class Bundles:
 
     def prepare(self) -> None:
         """Make the key pair, once."""
-        with self._alone():
+        with self._alone("key"):
             if not self.key.exists():
                 sealift("keygen", self.key, cwd=self.folder)
 
     def __getitem__(self, name: str) -> Path:
-        with self._alone():
+        with self._alone(name):
             folder = self.folder / name
             if not folder.exists():
                 folder.mkdir()
@@ -59,9 +59,9 @@ class Bundles:
             return bundle
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One worker of the test run at a time."""
-        with (self.folder / ".lock").open("w") as lock:
+    def _alone(self, what: str) -> Iterator[None]:
+        """One worker of the test run at a time makes `what`."""
+        with (self.folder / f".{what}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
