@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test unit lint format lock clean
+.PHONY: help setup demo test unit bench lint format lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,10 @@ test: setup ## Every test, from unit to end to end
 
 unit: setup ## The fast tests only
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit
+
+bench: setup ## The bundle file and the mirrors beside their peers (makeself and zstd must be installed)
+	$(PYTHON) -m tests.bench.bundle
+	$(PYTHON) -m tests.bench.mirror
 
 lint: setup ## Linters, types, import contracts
 	$(PYTHON) -m pytest tests/contract
