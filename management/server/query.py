@@ -1,6 +1,7 @@
 """Queries: one declarative inventory per kind of row, compiled to SQL with bound parameters only."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, Select, func, inspect, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from management.server.clock import from_wire, to_wire
 from management.server.errors import ApiError
@@ -22,12 +23,39 @@ DEFAULT_LIMIT = 1000
 BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
+NEGATIVE = {"!=": "=", "not in": "in", "not like": "like", "is null": "is not null"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """Rows of another inventory that belong to a row: its column `mine` equals their column `theirs`.
+
+    Conditions reach through it (`host.zone.name`). A `shown` link is also a list inside each row.
+    """
+
+    name: str
+    target: str
+    mine: str = "uuid"
+    theirs: str = "uuid"
+    shown: bool = False
+
+
+@dataclass(frozen=True)
+class Values:
+    """A list of plain values that has a table of its own: `column`, for the row whose uuid is in `owner`."""
+
+    name: str
+    column: InstrumentedAttribute[str]
+    owner: InstrumentedAttribute[str]
+
+
 @dataclass(frozen=True)
 class Inventory:
-    """How rows of `model` look on the wire: the named columns, nulls left out.
+    """How rows of `model` look on the wire: the named columns, nulls left out, and the lists that belong to them.
 
     `order` is the order of rows that no `sortBy` asks for. `alive` names the column that is null unless the row
-    is deleted; deleted rows are left out.
+    is deleted; deleted rows are left out. `narrower` are the inventories of models derived from this one: a row
+    of theirs looks as they say. Other inventories link to this one by its name.
     """
 
     name: str
@@ -35,6 +63,19 @@ class Inventory:
     fields: tuple[str, ...]
     order: tuple[str, ...] = ("createDate", "uuid")
     alive: str | None = None
+    links: tuple[Link, ...] = ()
+    lists: tuple[Values, ...] = ()
+    narrower: tuple["Inventory", ...] = ()
+
+    def __post_init__(self) -> None:
+        INVENTORIES[self.name] = self
+
+    def living(self) -> list[ColumnElement[bool]]:
+        """The clause that leaves deleted rows out, if this kind has any."""
+        return [] if self.alive is None else [self.column(self.alive).is_(None)]
+
+    def ordering(self) -> list[ColumnElement[Any]]:
+        return [self.column(name).asc() for name in self.order]
 
     def column(self, name: str) -> InstrumentedAttribute[Any]:
         attribute: InstrumentedAttribute[Any] = getattr(self.model, name)
@@ -53,6 +94,49 @@ class Inventory:
             for name, value in values.items()
             if value is not None
         }
+
+    def show(self, session: Session, rows: Sequence[Base], fields: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Rows on the wire with their lists, unless `fields` names what is wanted: one query per list, not per row."""
+        kinds = [next((n for n in self.narrower if isinstance(row, n.model)), self) for row in rows]
+        shown = [kind.render(row, fields) for kind, row in zip(kinds, rows, strict=True)]
+        if fields is None:
+            for values in self.lists:
+                _add_values(session, values, rows, shown)
+            for link in self.links:
+                if link.shown:
+                    _add_children(session, link, rows, shown)
+        return shown
+
+    def show_one(self, session: Session, uuid: str) -> dict[str, Any]:
+        """The row with this uuid on the wire."""
+        return self.show(session, [session.get_one(self.model, uuid)])[0]
+
+
+INVENTORIES: dict[str, Inventory] = {}
+"""Every inventory of this release by name, for links."""
+
+
+def _add_values(session: Session, values: Values, rows: Sequence[Base], shown: list[dict[str, Any]]) -> None:
+    uuids = [getattr(row, "uuid") for row in rows]  # noqa: B009 -- Base itself has no uuid
+    found = defaultdict(list)
+    for owner, value in session.execute(select(values.owner, values.column).where(values.owner.in_(uuids))):
+        found[owner].append(value)
+    for uuid, entry in zip(uuids, shown, strict=True):
+        entry[values.name] = sorted(found[uuid])
+
+
+def _add_children(session: Session, link: Link, rows: Sequence[Base], shown: list[dict[str, Any]]) -> None:
+    target = INVENTORIES[link.target]
+    keys = [getattr(row, link.mine) for row in rows]
+    theirs = target.column(link.theirs)
+    children = session.scalars(
+        select(target.model).where(theirs.in_(keys), *target.living()).order_by(*target.ordering())
+    ).all()
+    found = defaultdict(list)
+    for child, entry in zip(children, target.show(session, children), strict=True):
+        found[getattr(child, link.theirs)].append(entry)
+    for key, entry in zip(keys, shown, strict=True):
+        entry[link.name] = found[key]
 
 
 class Condition(BaseModel):
@@ -81,21 +165,19 @@ class QueryMessage(ApiMessage):
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
         inventory = self.inventory
         fields = check_fields(inventory, self.fields_)
-        clauses = [compile_condition(inventory, condition) for condition in self.conditions]
-        if inventory.alive is not None:
-            clauses.append(inventory.column(inventory.alive).is_(None))
+        clauses = [*compile_conditions(inventory, self.conditions), *inventory.living()]
         answer: dict[str, Any] = {}
         with node.database.read() as session:
             if self.count or self.replyWithCount:
                 total = select(func.count()).select_from(inventory.model).where(*clauses)
                 answer["total"] = session.execute(total).scalar_one()
             if not self.count:
-                rows = session.scalars(self._page(select(inventory.model).where(*clauses)))
-                answer["inventories"] = [inventory.render(row, fields) for row in rows]
+                rows = session.scalars(self._page(select(inventory.model).where(*clauses))).all()
+                answer["inventories"] = inventory.show(session, rows, fields)
         return answer
 
     def _page(self, statement: Select[Any]) -> Select[Any]:
-        order = [self.inventory.column(name).asc() for name in self.inventory.order]
+        order = self.inventory.ordering()
         if self.sortBy is not None:
             if self.sortBy not in self.inventory.fields:
                 raise ApiError("SYS.1000", f"cannot sort by [{self.sortBy}]: {self.inventory.name} has no such field")
@@ -120,15 +202,54 @@ def check_fields(inventory: Inventory, fields: Sequence[str] | None) -> Sequence
     return fields
 
 
+def compile_conditions(inventory: Inventory, conditions: Sequence[Condition]) -> list[ColumnElement[bool]]:
+    """Conditions as SQL. All that reach through one link speak of the same linked row.
+
+    Raises:
+        ApiError: see `compile_condition`.
+    """
+    clauses, linked = [], defaultdict(list)
+    for condition in conditions:
+        head, dot, rest = condition.name.partition(".")
+        if dot:
+            linked[head].append(condition.model_copy(update={"name": rest}))
+        else:
+            clauses.append(compile_condition(inventory, condition))
+    for head, inner in linked.items():
+        link = next((link for link in inventory.links if link.name == head and link.target in INVENTORIES), None)
+        if link is None:
+            raise ApiError(
+                "SYS.1007", f"condition[{head}.{inner[0].name}] is invalid: {inventory.name} has no [{head}]"
+            )
+        target = INVENTORIES[link.target]
+        theirs = select(target.column(link.theirs)).where(*compile_conditions(target, inner), *target.living())
+        clauses.append(inventory.column(link.mine).in_(theirs))
+    return clauses
+
+
+def _compile_list(values: Values, mine: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
+    """True for rows that have such a value; a negative operator is true for rows that have none."""
+    op = NEGATIVE.get(condition.op, condition.op)
+    positive = _compile(values.column, str, condition.model_copy(update={"op": op}))
+    owners = select(values.owner).where(positive)
+    return mine.not_in(owners) if condition.op in NEGATIVE else mine.in_(owners)
+
+
 def compile_condition(inventory: Inventory, condition: Condition) -> ColumnElement[bool]:
     """One condition as SQL.
 
     Raises:
         ApiError: the field or the operator does not exist, or the value does not fit the field.
     """
+    for values in inventory.lists:
+        if values.name == condition.name:
+            return _compile_list(values, inventory.column("uuid").expression, condition)
     if condition.name not in inventory.fields:
         raise ApiError("SYS.1007", f"condition[{condition.name}] is invalid: {inventory.name} has no such field")
-    column = inventory.column(condition.name)
+    return _compile(inventory.column(condition.name), inventory.kind(condition.name), condition)
+
+
+def _compile(column: InstrumentedAttribute[Any], kind: type, condition: Condition) -> ColumnElement[bool]:
     if condition.op == "is null":
         return column.is_(None)
     if condition.op == "is not null":
@@ -140,7 +261,7 @@ def compile_condition(inventory: Inventory, condition: Condition) -> ColumnEleme
     if condition.value is None:
         text = json.dumps(condition.model_dump())
         raise ApiError("SYS.1007", f"the query condition {text} needs a value")
-    return build(_Operand(column, inventory.kind(condition.name), condition))
+    return build(_Operand(column, kind, condition))
 
 
 @dataclass(frozen=True)

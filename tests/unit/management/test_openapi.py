@@ -34,12 +34,12 @@ def document(server: Any) -> Any:
     return schemathesis.openapi.from_url(f"{server.url}/zstack/api/openapi.json")
 
 
-def with_session(case: Case, session: dict[str, str]) -> Case:
+def with_session(case: Case[Any], session: dict[str, str]) -> Case[Any]:
     """Log a query in: what has effects stays without a valid session and must be turned away."""
     if isinstance(case.body, dict) and len(case.body) == 1:
         ((name, fields),) = case.body.items()
         if name in SYNC and isinstance(fields, dict):
-            fields["session"] = session
+            fields["session"] = {**session}
     return case
 
 
@@ -49,7 +49,7 @@ def test_calls_of_all_kinds(document: Any, server: Any, session: dict[str, str],
 
     @hypothesis.settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
-    def calls(case: Case) -> None:
+    def calls(case: Case[Any]) -> None:
         with_session(case, session).call_and_validate(checks=CHECKS)
 
     calls()
@@ -61,7 +61,7 @@ def test_calls_of_all_kinds(document: Any, server: Any, session: dict[str, str],
 def test_what_is_asked_for(document: Any, path: str) -> None:
     @hypothesis.settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
     @hypothesis.given(case=document[path]["GET"].as_strategy())
-    def asks(case: Case) -> None:
+    def asks(case: Case[Any]) -> None:
         case.call_and_validate(checks=CHECKS)
 
     asks()
