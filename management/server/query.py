@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from management.server.node import Node
 
 DEFAULT_LIMIT = 1000
+LARGEST_PAGE = 2**31 - 1
+LARGEST = 2**63 - 1
+"""The largest number that both databases hold."""
 BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
-
 
 NEGATIVE = {"!=": "=", "not in": "in", "not like": "like", "is null": "is not null"}
 
@@ -154,8 +156,8 @@ class QueryMessage(ApiMessage):
     inventory: ClassVar[Inventory]
 
     conditions: list[Condition]
-    limit: int = Field(default=DEFAULT_LIMIT, ge=0)
-    start: int = Field(default=0, ge=0)
+    limit: int = Field(default=DEFAULT_LIMIT, ge=0, le=LARGEST_PAGE)
+    start: int = Field(default=0, ge=0, le=LARGEST_PAGE)
     count: bool = False
     replyWithCount: bool = False
     sortBy: str | None = None
@@ -288,20 +290,34 @@ class _Operand:
 
     @property
     def pattern(self) -> str:
-        return str(self.condition.value).strip().lower()
+        """With a backslash for what it is: PostgreSQL alone would take it for an escape."""
+        text: str = self._convert(str(self.condition.value).strip(), str)
+        return text.replace("\\", "\\\\")
 
-    def _convert(self, text: str) -> Any:
+    def _convert(self, text: str, kind: type | None = None) -> Any:
         try:
-            if self.kind is str:
-                return text.lower()
-            if self.kind is datetime:
-                return from_wire(text)
-            return BOOLEANS[text.lower()] if self.kind is bool else self.kind(text)
-        except (ValueError, KeyError) as error:
+            return _parse(text, kind or self.kind)
+        except (ValueError, KeyError, OverflowError) as error:
             raise ApiError(
                 "SYS.1007",
                 f"condition[{self.condition.name}]: [{text}] is not a value of type {self.kind.__name__}",
             ) from error
+
+
+def _parse(text: str, kind: type) -> Any:
+    if kind is str:
+        if "\0" in text:
+            raise ValueError("no database holds this character")
+        text.encode()  # half a surrogate pair is a ValueError here, and would be one in the database's driver
+        return text.lower()
+    if kind is datetime:
+        return from_wire(text)
+    if kind is bool:
+        return BOOLEANS[text.lower()]
+    value = kind(text)
+    if abs(value) > LARGEST:
+        raise OverflowError(text)
+    return value
 
 
 _OPERATORS: dict[str, Callable[[_Operand], ColumnElement[bool]]] = {
@@ -313,6 +329,6 @@ _OPERATORS: dict[str, Callable[[_Operand], ColumnElement[bool]]] = {
     "<=": lambda o: o.left <= o.one,
     "in": lambda o: o.left.in_(o.many),
     "not in": lambda o: o.left.not_in(o.many),
-    "like": lambda o: o.left.like(o.pattern),
-    "not like": lambda o: o.left.not_like(o.pattern),
+    "like": lambda o: o.left.like(o.pattern, escape="\\"),
+    "not like": lambda o: o.left.not_like(o.pattern, escape="\\"),
 }
