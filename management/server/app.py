@@ -46,7 +46,7 @@ def make_app(node: Node) -> Starlette:
             if len(body) > MAX_BODY:
                 return PlainTextResponse(f"a call may have {MAX_BODY} bytes", 413)
         try:
-            return JSONResponse(await calls.accept(body))
+            return JSONResponse(await calls.accept(body, request.client.host if request.client else ""))
         except EnvelopeError as error:
             return PlainTextResponse(f"Error when calling {request.url.path}: {error}", 500)
 

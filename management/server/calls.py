@@ -13,7 +13,7 @@ from sqlalchemy import select
 from management.server.clock import now, to_wire
 from management.server.errors import ApiError
 from management.server.messages import ApiMessage, Caller
-from management.server.models.identity import SessionVO
+from management.server.models.identity import ADMIN_UUID, SessionVO
 from management.server.models.system import RestAPIVO
 from management.server.node import Node
 
@@ -37,8 +37,8 @@ class Calls:
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def accept(self, body: bytes) -> dict[str, Any]:
-        """Answer a synchronous call, or accept an asynchronous one and answer `Processing`.
+    async def accept(self, body: bytes, address: str) -> dict[str, Any]:
+        """Answer a synchronous call from `address`, or accept an asynchronous one and answer `Processing`.
 
         Raises:
             EnvelopeError: see there.
@@ -50,11 +50,11 @@ class Calls:
         loop = asyncio.get_running_loop()
         if kind.sync:
             created = now()
-            result = await loop.run_in_executor(self._workers, self._answer, kind, fields)
+            result = await loop.run_in_executor(self._workers, self._answer, kind, fields, address)
             return _done(None, created, result)
         row = RestAPIVO(uuid=uuid.uuid4().hex, apiMessageName=wire_name, state="Processing", createDate=now())
         await loop.run_in_executor(self._workers, self._insert, row)
-        task = asyncio.create_task(self._finish(row.uuid, kind, fields))
+        task = asyncio.create_task(self._finish(row.uuid, kind, fields, address))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return {"uuid": row.uuid, "state": row.state, "createdDate": to_wire(row.createDate)}
@@ -69,16 +69,16 @@ class Calls:
         await asyncio.gather(*self._tasks)
         self._workers.shutdown()
 
-    async def _finish(self, result_uuid: str, kind: type[ApiMessage], fields: Mapping[str, Any]) -> None:
+    async def _finish(self, result_uuid: str, kind: type[ApiMessage], fields: Mapping[str, Any], address: str) -> None:
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._workers, self._answer, kind, fields)
+        answer = await loop.run_in_executor(self._workers, self._answer, kind, fields, address)
         await loop.run_in_executor(self._workers, self._store, result_uuid, answer)
 
-    def _answer(self, kind: type[ApiMessage], fields: Mapping[str, Any]) -> dict[str, Any]:
+    def _answer(self, kind: type[ApiMessage], fields: Mapping[str, Any], address: str) -> dict[str, Any]:
         bare = BARE_REPLY if kind.sync else BARE_EVENT
         try:
             message = self._node.registry.decode(kind.wire_name, dict(fields))
-            caller = self._check_session(message)
+            caller = self._check_session(message, address)
             self._check_resources(message)
         except ApiError as error:
             return _failure(bare, error)
@@ -92,9 +92,9 @@ class Calls:
             log.exception("%s met an unexpected error", kind.verb())
             return _failure(kind.answer_name(), ApiError("SYS.1000", f"{type(error).__name__}: {error}"))
 
-    def _check_session(self, message: ApiMessage) -> Caller:
+    def _check_session(self, message: ApiMessage, address: str) -> Caller:
         if not message.needs_session:
-            return Caller(message.session.uuid if message.session else None)
+            return Caller(message.session.uuid if message.session else None, address=address)
         if not self._node.ready:
             raise ApiError("SYS.1010", f"management node[{self._node.uuid}] is still starting")
         if message.session is None:
@@ -105,7 +105,9 @@ class Calls:
             row = session.get(SessionVO, message.session.uuid)
         if row is None or row.expiredDate <= now():
             raise ApiError("ID.1001", "the session has expired; log in again")
-        return Caller(row.uuid, row.accountUuid)
+        if row.accountUuid != ADMIN_UUID and not message.for_everybody:
+            raise ApiError("ID.1002", f"only the account admin may call {message.verb()}")
+        return Caller(row.uuid, row.accountUuid, address)
 
     def _check_resources(self, message: ApiMessage) -> None:
         with self._node.database.read() as session:

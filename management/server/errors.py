@@ -16,6 +16,7 @@ DESCRIPTIONS = {
     "SYS.1015": "An HTTP call to an agent failed",
     "ID.1000": "Login was refused",
     "ID.1001": "A valid session is needed",
+    "ID.1002": "The account may not do this",
     "HOST.1000": "Unable to add host",
     "HOST.1002": "Unable to reconnect host",
     "HOST.1003": "Unable to talk to the host's agent",

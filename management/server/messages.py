@@ -36,6 +36,7 @@ class Caller:
 
     session_uuid: str | None = None
     account_uuid: str | None = None
+    address: str = ""
 
 
 class SessionRef(BaseModel):
@@ -43,13 +44,17 @@ class SessionRef(BaseModel):
 
 
 class ApiMessage(BaseModel):
-    """The base of all calls. Subclasses set `wire_name` and override `handle`."""
+    """The base of all calls. Subclasses set `wire_name` and override `handle`.
+
+    A call that is not `for_everybody` is for the account admin only.
+    """
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, frozen=True)
 
     wire_name: ClassVar[str] = ""
     sync: ClassVar[bool] = False
     needs_session: ClassVar[bool] = True
+    for_everybody: ClassVar[bool] = False
 
     session: SessionRef | None = None
     timeout: int = -1

@@ -31,6 +31,11 @@ def matches(stored: str | None, digest: str) -> bool:
         return False
 
 
+def stored(digest: str) -> str:
+    """What the database keeps for the digest that a client sent."""
+    return _hasher.hash(digest)
+
+
 def set_password(database: Database, account_name: str, password: str, *, if_unset: bool) -> bool:
     """Give an account a new password. Returns False when it has one and `if_unset` keeps it.
 
@@ -45,7 +50,7 @@ def set_password(database: Database, account_name: str, password: str, *, if_uns
             raise PasswordError(f"there is no account {account_name}")
         if if_unset and account.passwordHash is not None:
             return False
-        account.passwordHash = _hasher.hash(client_digest(password))
+        account.passwordHash = stored(client_digest(password))
         account.lastOpDate = now()
     return True
 

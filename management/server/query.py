@@ -153,6 +153,7 @@ class QueryMessage(ApiMessage):
     """The base of every Query*. Subclasses name their inventory."""
 
     sync: ClassVar[bool] = True
+    for_everybody: ClassVar[bool] = True
     inventory: ClassVar[Inventory]
 
     conditions: list[Condition]
