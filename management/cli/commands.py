@@ -2,9 +2,8 @@
 
 import getpass
 import hashlib
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,24 @@ from typing import Any
 from management.cli.client import Client
 from management.cli.errors import CliError
 from management.cli.grammar import Call, Verb, parse
+from management.cli.output import as_json
 from management.cli.session import SessionFile
 
 LOG_IN, LOG_OUT = "LogInByAccount", "LogOut"
 # The server gets sha512 of these verbs' passwords; other passwords (a host's) it needs as they are.
-HASHED = (LOG_IN,)
+HASHED = (LOG_IN, "CreateAccount", "UpdateAccount")
 PASSWORD_FILE = "password-file="  # noqa: S105
 
 
 class Commands:
     """Commands for one server and one user."""
 
-    def __init__(self, client: Client, sessions: SessionFile) -> None:
+    def __init__(
+        self, client: Client, sessions: SessionFile, output: Callable[[dict[str, Any]], str] = as_json
+    ) -> None:
         self._client = client
         self._sessions = sessions
+        self._output = output
 
     @cached_property
     def catalogue(self) -> dict[str, Verb]:
@@ -49,7 +52,7 @@ class Commands:
             self._sessions.save(self._client.url, answer["inventory"]["uuid"])
         if verb.name == LOG_OUT:
             self._sessions.save(self._client.url, None)
-        return render(answer)
+        return self._output(answer)
 
     def overview(self) -> str:
         """Every verb with its parameters."""
@@ -61,17 +64,14 @@ class Commands:
         return "\n".join(lines)
 
 
-def render(answer: dict[str, Any]) -> str:
-    """Keys in order, four blanks, and one empty line after it."""
-    return json.dumps(answer, sort_keys=True, indent=4) + "\n"
-
-
 def _with_password(verb: Verb, words: Sequence[str]) -> Call:
     files = [word.removeprefix(PASSWORD_FILE) for word in words if word.startswith(PASSWORD_FILE)]
     call = parse(verb, [word for word in words if not word.startswith(PASSWORD_FILE)])
     if "password" not in verb.parameters:
         return call
     password = call.fields.get("password")
+    if password is None and not files and not verb.parameters["password"]["required"]:
+        return call
     if password is None:
         password = _from_file(files[-1]) if files else _ask(verb)
     if verb.name in HASHED:

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 the command could not be sent, 3 the server says that it f
 """
 
 import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from management import __version__
 from management.cli.client import Client
 from management.cli.commands import Commands
 from management.cli.errors import EXIT_API, EXIT_CLI, ApiFailure, CliError
+from management.cli.output import OUTPUTS
 from management.cli.session import SessionFile
 
 HELP = """Talk to a Sealift management server.
@@ -24,6 +26,7 @@ With words: one command, e.g.
   sealift-cli QueryHost status=Connected fields=uuid,name sortBy=name
   sealift-cli AddKVMHost name=host1 managementIp=10.0.0.5 password-file=/root/host1.password
   sealift-cli ReconnectConsoleProxyAgent
+  sealift-cli --output table QueryImage fields=name,status
 
 Passwords: leave password= out. You are asked on the terminal; without one, a line of standard input is taken;
 password-file=PATH reads the first line of a file. password=... works too, but other users can see it in the
@@ -38,6 +41,13 @@ Exit codes: 0 done, 1 the command could not be sent, 3 the server says that it f
 """
 
 RED, PLAIN = "\x1b[91m", "\x1b[0m"
+
+
+class Output(StrEnum):
+    JSON = "json"
+    TABLE = "table"
+    YAML = "yaml"
+
 
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -54,12 +64,13 @@ def run(
     words: Annotated[list[str] | None, typer.Argument(help="Verb name=value ...", show_default=False)] = None,
     host: Annotated[str, typer.Option("-H", "--host", help="Where the server is.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("-p", "--port", help="Its port.")] = 8080,
+    output: Annotated[Output, typer.Option("-o", "--output", help="How answers are printed.")] = Output.JSON,
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     if version:
         print(__version__)
         return
-    commands = Commands(Client(host, port), SessionFile.of_user())
+    commands = Commands(Client(host, port), SessionFile.of_user(), OUTPUTS[output.value])
     if not words:
         from management.cli.shell import interact  # noqa: PLC0415 -- wants readline, which not every Python has
 
