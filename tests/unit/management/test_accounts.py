@@ -28,6 +28,7 @@ def log_in(server: Any, name: str, digest: str = DIGEST) -> dict[str, Any]:
 def account(server: Any, session: dict[str, str]) -> Any:
     name = f"user-{uuid.uuid4().hex[:8]}"
     answer = call(server, "CreateAccount", session=session, name=name, password=DIGEST)
+    assert answer["success"], answer
     yield answer["inventory"]
     call(server, "DeleteAccount", session=session, uuid=answer["inventory"]["uuid"])
 
