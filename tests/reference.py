@@ -12,11 +12,37 @@ from tests.paths import CHECKOUT
 
 NEW_IN_1_1_0 = (
     "agents/console",
+    "server/agentcalls.py",
+    "server/apis/audit.py",
+    "server/apis/clusters.py",
     "server/apis/console.py",
+    "server/apis/globalconfig.py",
+    "server/apis/hoststates.py",
+    "server/apis/imagestates.py",
+    "server/apis/networks.py",
+    "server/apis/networkservices.py",
+    "server/apis/offerings.py",
     "server/apis/presence.py",
+    "server/apis/storage.py",
+    "server/apis/tags.py",
+    "server/apis/vms.py",
+    "server/apis/volumes.py",
+    "server/apis/zones.py",
+    "server/compute",
+    "server/flows.py",
     "server/migrations/versions/v1_1_0_console_agent.py",
+    "server/migrations/versions/v1_1_0_inventory.py",
+    "server/models/audit.py",
     "server/models/console.py",
+    "server/models/globalconfig.py",
+    "server/models/networks.py",
+    "server/models/offerings.py",
     "server/models/presence.py",
+    "server/models/storage.py",
+    "server/models/tags.py",
+    "server/models/vms.py",
+    "server/models/volumes.py",
+    "server/resources.py",
 )
 """What 1.1.0 added, relative to management/: release 1.0.0 is the tree without it."""
 
@@ -51,6 +77,7 @@ def sources_of_1_0_0(folder: Path) -> Path:
     for name in NEW_IN_1_1_0:
         shutil.rmtree(tree / name) if (tree / name).is_dir() else (tree / name).unlink()
     edit(tree / "__init__.py", r'"1\.1\.0"', '"1.0.0"')
+    edit(tree / "pyproject.toml", r'^    "management\.server\.compute",\n', "")
     return tree
 
 

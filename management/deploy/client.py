@@ -10,6 +10,10 @@ class AgentError(Exception):
     """The agent cannot be reached, refuses the call, or says that it failed."""
 
 
+class AgentRefusedError(AgentError):
+    """The agent was reached and says that it did not do it."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentClient:
     """One agent on one host."""
@@ -24,18 +28,33 @@ class AgentClient:
         Raises:
             AgentError: see there.
         """
+        response = self._post(path, body or {}, {}, timeout)
+        try:
+            answer = response.json()
+        except ValueError as error:
+            raise AgentError(f"{response.url}: {error}") from error
+        if not isinstance(answer, dict) or not answer.get("success"):
+            reason = answer.get("error") if isinstance(answer, dict) else "not an object"
+            raise AgentRefusedError(f"{response.url}: {reason}")
+        return answer
+
+    def begin(self, path: str, body: dict[str, Any], task: str, callback: str, *, timeout: float = 10) -> None:
+        """Have the agent do `path` as `task`: it answers at once, and POSTs the result to `callback` when it is done.
+
+        Raises:
+            AgentError: it did not take the call.
+        """
+        self._post(path, body, {"taskuuid": task, "callbackurl": callback}, timeout)
+
+    def _post(self, path: str, body: dict[str, Any], headers: dict[str, str], timeout: float) -> httpx.Response:
         host = f"[{self.address}]" if ":" in self.address else self.address
         url = f"http://{host}:{self.port}{path}"
-        headers = {"Authorization": f"Bearer {self.token}"}
         try:
             # trust_env=False: a proxy of the environment has no business between server and agent.
             with httpx.Client(timeout=timeout, trust_env=False) as client:
-                response = client.post(url, json=body or {}, headers=headers)
-                response.raise_for_status()
-                answer = response.json()
-        except (httpx.HTTPError, ValueError) as error:
+                response = client.post(url, json=body, headers={"Authorization": f"Bearer {self.token}", **headers})
+        except httpx.HTTPError as error:
             raise AgentError(f"{url}: {error or type(error).__name__}") from error
-        if not isinstance(answer, dict) or not answer.get("success"):
-            reason = answer.get("error") if isinstance(answer, dict) else "not an object"
-            raise AgentError(f"{url}: {reason}")
-        return answer
+        if response.is_error:
+            raise AgentRefusedError(f"{url}: HTTP {response.status_code} {response.text[:200]}")
+        return response

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -18,6 +19,7 @@ from management.server.catalogue import describe
 from management.server.node import Node
 from management.server.openapi import describe_api
 from management.server.schema import NewerSchemaError, schema_state
+from management.server.tasks import CALLBACK_PATH
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +42,8 @@ def make_app(node: Node) -> Starlette:
         await asyncio.to_thread(node.close)
 
     async def api(request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                return PlainTextResponse(f"a call may have {MAX_BODY} bytes", 413)
         try:
-            return JSONResponse(await calls.accept(body, request.client.host if request.client else ""))
+            return JSONResponse(await calls.accept(await _body(request), request.client.host if request.client else ""))
         except EnvelopeError as error:
             return PlainTextResponse(f"Error when calling {request.url.path}: {error}", 500)
 
@@ -56,6 +53,18 @@ def make_app(node: Node) -> Starlette:
         if found is None:
             return PlainTextResponse(f"there is no result of a call {json.dumps(uuid)}", 404)
         return JSONResponse(found)
+
+    async def callback(request: Request) -> Response:
+        task = request.headers.get("taskuuid")
+        if not task:
+            return PlainTextResponse("the header taskuuid is missing", 400)
+        try:
+            answer = json.loads(await _body(request))
+        except (ValueError, RecursionError):
+            return PlainTextResponse("the body is not JSON", 400)
+        if not isinstance(answer, dict) or not node.tasks.finish(task, answer):
+            return PlainTextResponse(f"nobody waits for task {json.dumps(task)}", 404)
+        return Response()
 
     async def catalogue(_request: Request) -> Response:
         return JSONResponse(describe(node.registry))
@@ -72,6 +81,7 @@ def make_app(node: Node) -> Starlette:
 
     routes = [
         Route("/healthz", health),
+        Route(CALLBACK_PATH, callback, methods=["POST"]),
         Route("/zstack/api/catalogue", catalogue),
         Route("/zstack/api/openapi.json", openapi),
     ]
@@ -81,6 +91,20 @@ def make_app(node: Node) -> Starlette:
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
     return app
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body.
+
+    Raises:
+        HTTPException: it is too large.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise HTTPException(413, f"a call may have {MAX_BODY} bytes")
+    return body
 
 
 def _ailment(node: Node) -> str | None:

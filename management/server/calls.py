@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from management.server.acting import acting_as
 from management.server.clock import now, to_wire
 from management.server.errors import ApiError
 from management.server.messages import ApiMessage, Caller
@@ -83,7 +84,8 @@ class Calls:
         except ApiError as error:
             return _failure(bare, error)
         try:
-            return {kind.answer_name(): {**message.handle(self._node, caller), "success": True}}
+            with acting_as(caller.account_uuid, kind.verb()):
+                return {kind.answer_name(): {**message.handle(self._node, caller), "success": True}}
         except ApiError as error:
             log.info("%s failed: %s", kind.verb(), error)
             return _failure(kind.answer_name(), error)

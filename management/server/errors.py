@@ -7,7 +7,9 @@ MAX_DETAILS = 4096
 DESCRIPTIONS = {
     "SYS.1000": "The server met an internal error",
     "SYS.1001": "The call took longer than it may",
+    "SYS.1002": "A resource could not be made",
     "SYS.1003": "A resource can not be found",
+    "SYS.1004": "A resource could not be deleted",
     "SYS.1006": "An operation failed",
     "SYS.1007": "One or more API arguments are invalid",
     "SYS.1008": "The message is not known to this server",
@@ -20,6 +22,13 @@ DESCRIPTIONS = {
     "HOST.1000": "Unable to add host",
     "HOST.1002": "Unable to reconnect host",
     "HOST.1003": "Unable to talk to the host's agent",
+    "HOST.1005": "Unable to start the VM on its host",
+    "HOST.1006": "Unable to stop the VM on its host",
+    "HOST.1007": "Unable to reboot the VM on its host",
+    "HOST.1008": "Unable to destroy the VM on its host",
+    "HOST.1010": "The host is disconnected, the operation is not possible",
+    "L3.1000": "The network has no free address",
+    "VM.1010": "The VM's state does not allow this",
 }
 
 

@@ -51,6 +51,11 @@ def reconnect_all(node: Node) -> None:
         node.background(_try_connect, node, uuid)
 
 
+def announce_deleted(node: Node, host: Any) -> None:
+    """Tell the node's listeners that `host` has left the inventory."""
+    node.events.publish(DELETED, {"hostUuid": host.uuid})
+
+
 def _try_connect(node: Node, host_uuid: str) -> None:
     try:
         connect(node, host_uuid)

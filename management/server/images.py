@@ -75,6 +75,7 @@ def _bring_up_to_date(row: ImageVO, spec: ImageSpec) -> bool:
         "size": spec.size,
         "virtualSize": spec.virtual_size,
         "digest": spec.digest,
+        "deleted": None,
     }
     different = {name: value for name, value in wanted.items() if getattr(row, name) != value}
     for name, value in different.items():

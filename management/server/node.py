@@ -19,6 +19,7 @@ from management.server.config import Config
 from management.server.database import Database
 from management.server.messages import discover
 from management.server.models.system import ManagementNodeVO
+from management.server.tasks import Tasks
 from management.server.throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Node:
         self.database = Database(config.database_url())
         self.events = Events()
         self.locks = KeyedLocks()
+        self.tasks = Tasks()
         self.processes = Processes()
         self.throttle = Throttle()
         places = Places(config.agents_dir, config.keys_dir, config.data_dir)

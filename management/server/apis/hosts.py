@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, IPvAnyAddress, SecretStr
 from sqlalchemy import delete, select
 
-from management.server import hosts
+from management.server import cascade, hosts
+from management.server.cascade import Kind, Parent
 from management.server.clock import now
 from management.server.errors import ApiError
 from management.server.messages import ApiMessage, Caller, CreateMessage, Resource
 from management.server.models.hosts import ClusterVO, HostVO
-from management.server.query import Inventory, QueryMessage
+from management.server.query import Inventory, Link, QueryMessage
 
 if TYPE_CHECKING:
     from management.server.node import Node
@@ -38,7 +39,13 @@ HOST = Inventory(
         "lastOpDate",
     ),
     alive="deleted",
+    links=(
+        Link("zone", "ZoneInventory", mine="zoneUuid"),
+        Link("cluster", "ClusterInventory", mine="clusterUuid"),
+        Link("vmInstance", "VmInstanceInventory", theirs="hostUuid"),
+    ),
 )
+KIND = Kind(HostVO, (Parent(ClusterVO, "clusterUuid"),), cleanup=hosts.announce_deleted)
 BUSY_STATES = ("PreMaintenance", "Maintenance")
 
 
@@ -83,7 +90,11 @@ class AddKVMHost(CreateMessage):
             host_uuid = self.resourceUuid or uuid.uuid4().hex
             if session.get(HostVO, host_uuid) is not None:
                 raise ApiError("SYS.1007", f"resourceUuid[{host_uuid}] is or was another host's")
-            cluster = self._cluster(session.scalars(select(ClusterVO).order_by(ClusterVO.createDate)).all())
+            cluster = self._cluster(
+                session.scalars(
+                    select(ClusterVO).where(ClusterVO.deleted.is_(None)).order_by(ClusterVO.createDate)
+                ).all()
+            )
             row = HostVO(
                 uuid=host_uuid,
                 zoneUuid=cluster.zoneUuid,
@@ -123,7 +134,7 @@ class ReconnectHost(ApiMessage):
 
 
 class DeleteHost(ApiMessage):
-    """Takes the host out of the inventory; the row stays with its date of deletion."""
+    """Takes the host out of the inventory; its VMs are stopped. The row stays with its date of deletion."""
 
     wire_name: ClassVar[str] = "org.zstack.header.host.APIDeleteHostMsg"
 
@@ -131,9 +142,8 @@ class DeleteHost(ApiMessage):
     deleteMode: Literal["Permissive", "Enforcing"] = "Permissive"
 
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
-        with node.locks("reconnect-host", self.uuid), node.database.write() as session:
-            session.get_one(HostVO, self.uuid).deleted = now()
-        node.events.publish(hosts.DELETED, {"hostUuid": self.uuid})
+        with node.locks("reconnect-host", self.uuid):
+            cascade.delete(node, HostVO, self.uuid, force=self.deleteMode == "Enforcing")
         return {}
 
 

@@ -21,9 +21,11 @@ IMAGE = Inventory(
         "size",
         "virtualSize",
         "digest",
+        "system",
         "createDate",
         "lastOpDate",
     ),
+    alive="deleted",
 )
 
 

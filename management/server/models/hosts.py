@@ -1,42 +1,39 @@
-"""Zones, clusters and hosts. Hosts are deleted softly: `deleted` says when."""
-
-from datetime import datetime
+"""Zones, clusters and hosts."""
 
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from management.server.models import Base
+from management.server.models.common import Erasable, Named
 
 
-class ZoneVO(Base):
+class ZoneVO(Named, Erasable, Base):
+    """The largest unit: what is in different zones has nothing in common."""
+
     __tablename__ = "ZoneEO"
 
-    uuid: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    createDate: Mapped[datetime]
-    lastOpDate: Mapped[datetime]
+    state: Mapped[str] = mapped_column(default="Enabled")
+    type: Mapped[str] = mapped_column(default="zstack")
 
 
-class ClusterVO(Base):
+class ClusterVO(Named, Erasable, Base):
+    """Hosts of one kind that share networks and storage."""
+
     __tablename__ = "ClusterEO"
 
-    uuid: Mapped[str] = mapped_column(primary_key=True)
     zoneUuid: Mapped[str] = mapped_column(ForeignKey(ZoneVO.uuid))
-    name: Mapped[str]
-    createDate: Mapped[datetime]
-    lastOpDate: Mapped[datetime]
+    hypervisorType: Mapped[str] = mapped_column(default="KVM")
+    state: Mapped[str] = mapped_column(default="Enabled")
+    type: Mapped[str] = mapped_column(default="zstack")
 
 
-class HostVO(Base):
+class HostVO(Named, Erasable, Base):
     """A KVM host. CPU capacity is in MHz x cores, memory in bytes."""
 
     __tablename__ = "HostEO"
 
-    uuid: Mapped[str] = mapped_column(primary_key=True)
     zoneUuid: Mapped[str] = mapped_column(ForeignKey(ZoneVO.uuid))
     clusterUuid: Mapped[str] = mapped_column(ForeignKey(ClusterVO.uuid))
-    name: Mapped[str]
-    description: Mapped[str | None]
     managementIp: Mapped[str]
     hypervisorType: Mapped[str]
     state: Mapped[str]
@@ -47,6 +44,3 @@ class HostVO(Base):
     availableCpuCapacity: Mapped[int] = mapped_column(default=0)
     totalMemoryCapacity: Mapped[int] = mapped_column(default=0)
     availableMemoryCapacity: Mapped[int] = mapped_column(default=0)
-    deleted: Mapped[datetime | None]
-    createDate: Mapped[datetime]
-    lastOpDate: Mapped[datetime]

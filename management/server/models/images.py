@@ -8,7 +8,10 @@ from management.server.models import Base
 
 
 class ImageVO(Base):
-    """`size` is the file's, `virtualSize` the disk's. Status is Ready or NotEmbedded."""
+    """`size` is the file's, `virtualSize` the disk's. Status is Ready or NotEmbedded.
+
+    From a `system` image no user can make a VM.
+    """
 
     __tablename__ = "ImageEO"
 
@@ -24,5 +27,7 @@ class ImageVO(Base):
     size: Mapped[int | None]
     virtualSize: Mapped[int | None]
     digest: Mapped[str | None]
+    system: Mapped[bool] = mapped_column(default=False)
+    deleted: Mapped[datetime | None]
     createDate: Mapped[datetime]
     lastOpDate: Mapped[datetime]

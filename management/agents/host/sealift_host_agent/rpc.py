@@ -1,13 +1,15 @@
 """JSON over HTTP POST with a bearer token: the server half of the agent protocol.
 
 Standard library only, so that an agent is one small wheel. Answers are `{"success": true, ...}` or
-`{"success": false, "error": "..."}`; a wrong token is 401, an unknown path 404.
+`{"success": false, "error": "..."}`; a wrong token is 401, an unknown path 404. A call with the headers `taskuuid`
+and `callbackurl` is long: it is answered at once with nothing, and its result is POSTed to that URL.
 """
 
 import hmac
 import json
 import logging
 import socket
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,6 +21,12 @@ log = logging.getLogger(__name__)
 
 Call = Callable[[dict[str, Any]], dict[str, Any]]
 MAX_BODY = 1 << 20
+REPORT_SECONDS = 30
+# Only HTTP, and no proxy of the environment between agent and server.
+_OPENER = urllib.request.OpenerDirector()
+_OPENER.add_handler(urllib.request.HTTPHandler())
+_OPENER.add_handler(urllib.request.HTTPErrorProcessor())
+_OPENER.add_handler(urllib.request.HTTPDefaultErrorHandler())
 
 
 class CallError(Exception):
@@ -56,6 +64,16 @@ class RpcServer(ThreadingHTTPServer):
         super().__init__((settings.listen_address, settings.listen_port), _Request)
 
 
+def report(url: str, task: str, answer: dict[str, Any]) -> None:
+    """POST the result of a long call to its caller. When the caller is gone, the result is only logged."""
+    headers = {"Content-Type": "application/json", "taskuuid": task}
+    request = urllib.request.Request(url, json.dumps(answer).encode(), headers, method="POST")  # noqa: S310
+    try:
+        _OPENER.open(request, timeout=REPORT_SECONDS).close()
+    except OSError as error:
+        log.warning("the result of task %s was not taken by %s: %s", task, url, error)
+
+
 class _Request(BaseHTTPRequestHandler):
     server: RpcServer
     protocol_version = "HTTP/1.1"
@@ -71,11 +89,27 @@ class _Request(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.NOT_FOUND, {"success": False, "error": f"no call {self.path}"})
             return
         try:
-            answer = {"success": True, **call(self._body())}
+            body = self._body()
+        except CallError as error:
+            self._answer(HTTPStatus.OK, {"success": False, "error": str(error)})
+            return
+        task, callback = self.headers.get("taskuuid"), self.headers.get("callbackurl")
+        if task and callback:
+            # A long call: answer now, work in this thread after that, and tell the caller where it asked to be told.
+            self.close_connection = True
+            self._answer(HTTPStatus.OK, None)
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_WR)
+            report(callback, task, self._do(call, body))
+        else:
+            self._answer(HTTPStatus.OK, self._do(call, body))
+
+    def _do(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"success": True, **call(body)}
         except (CallError, OSError) as error:
             log.warning("%s failed: %s", self.path, error)
-            answer = {"success": False, "error": str(error)}
-        self._answer(HTTPStatus.OK, answer)
+            return {"success": False, "error": str(error)}
 
     def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)
@@ -93,11 +127,11 @@ class _Request(BaseHTTPRequestHandler):
             raise CallError("the body must be an object")
         return body
 
-    def _answer(self, status: HTTPStatus, answer: dict[str, Any]) -> None:
+    def _answer(self, status: HTTPStatus, answer: dict[str, Any] | None) -> None:
         if status is not HTTPStatus.OK:
             # The body was not read: the connection cannot be used again.
             self.close_connection = True
-        body = json.dumps(answer).encode()
+        body = b"" if answer is None else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

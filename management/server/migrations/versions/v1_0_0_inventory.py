@@ -52,6 +52,10 @@ def upgrade() -> None:
         "ZoneEO",
         sa.Column("uuid", sa.String(32), primary_key=True),
         sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("description", sa.String(2048)),
+        sa.Column("state", sa.String(32), nullable=False),
+        sa.Column("type", sa.String(32), nullable=False),
+        sa.Column("deleted", sa.DateTime),
         *_dates(),
     )
     cluster = op.create_table(
@@ -59,6 +63,11 @@ def upgrade() -> None:
         sa.Column("uuid", sa.String(32), primary_key=True),
         sa.Column("zoneUuid", sa.String(32), sa.ForeignKey("ZoneEO.uuid"), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("description", sa.String(2048)),
+        sa.Column("hypervisorType", sa.String(32), nullable=False),
+        sa.Column("state", sa.String(32), nullable=False),
+        sa.Column("type", sa.String(32), nullable=False),
+        sa.Column("deleted", sa.DateTime),
         *_dates(),
     )
     op.create_table(
@@ -95,6 +104,8 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger),
         sa.Column("virtualSize", sa.BigInteger),
         sa.Column("digest", sa.String(128)),
+        sa.Column("system", sa.Boolean, nullable=False),
+        sa.Column("deleted", sa.DateTime),
         *_dates(),
     )
     op.create_table(
@@ -117,10 +128,12 @@ def upgrade() -> None:
     )
     moment = datetime.now(UTC).replace(tzinfo=None)
     dates = {"createDate": moment, "lastOpDate": moment}
+    usual = {"state": "Enabled", "type": "zstack", **dates}
     zone_uuid, cluster_uuid = uuid.uuid4().hex, uuid.uuid4().hex
     op.execute(account.insert().values(uuid=ADMIN_UUID, name="admin", **dates))
-    op.execute(zone.insert().values(uuid=zone_uuid, name="zone1", **dates))
-    op.execute(cluster.insert().values(uuid=cluster_uuid, zoneUuid=zone_uuid, name="cluster1", **dates))
+    op.execute(zone.insert().values(uuid=zone_uuid, name="zone1", **usual))
+    default = {"uuid": cluster_uuid, "zoneUuid": zone_uuid, "name": "cluster1", "hypervisorType": "KVM"}
+    op.execute(cluster.insert().values(**default, **usual))
 
 
 def downgrade() -> None:

@@ -1,0 +1,234 @@
+"""Making, starting, stopping, moving and destroying VMs: flows whose context is `vmUuid`, `hostUuid` and a wish."""
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from management.server.agentcalls import call_host
+from management.server.compute import commands, disks, placement, states
+from management.server.compute.addresses import remove_nics
+from management.server.errors import ApiError
+from management.server.flows import Context, Step, run_flow
+from management.server.models.hosts import HostVO
+from management.server.models.networks import L2NetworkVO, L3NetworkVO
+from management.server.models.vms import VmInstanceVO, VmNicVO
+from management.server.models.volumes import VolumeVO
+
+if TYPE_CHECKING:
+    from management.server.node import Node
+
+UNREACHABLE = ("HOST.1010", "SYS.1015", "SYS.1001")
+"""After these the server cannot know what the host did."""
+
+
+def start(node: "Node", vm_uuid: str, host_uuid: str | None = None) -> None:
+    """Run the VM: on that host, else where it ran last if there is room, else anywhere.
+
+    Raises:
+        ApiError: VM.1010, or why it cannot run; it is Stopped then.
+    """
+    before = states.begin(node, vm_uuid, states.START)
+    try:
+        run_flow(node, START, {"vmUuid": vm_uuid, "wanted": host_uuid, "last": before.lastHostUuid})
+    except ApiError:
+        states.settle(node, vm_uuid, "Stopped")
+        raise
+
+
+def stop(node: "Node", vm_uuid: str) -> None:
+    """Shut the VM down and give its place back.
+
+    Raises:
+        ApiError: VM.1010, or HOST.1006.
+    """
+    before = states.begin(node, vm_uuid, states.STOP)
+    _on_host(node, before, "/vm/stop", "HOST.1006", {"timeout": 120})
+    _leave_host(node, before, "Stopped")
+
+
+def reboot(node: "Node", vm_uuid: str) -> None:
+    """Restart the VM where it is.
+
+    Raises:
+        ApiError: VM.1010, or HOST.1007.
+    """
+    before = states.begin(node, vm_uuid, states.REBOOT)
+    _on_host(node, before, "/vm/reboot", "HOST.1007", {"timeout": 120})
+    states.settle(node, vm_uuid, "Running")
+
+
+def recover(node: "Node", vm_uuid: str) -> None:
+    """Take a destroyed VM back, Stopped.
+
+    Raises:
+        ApiError: VM.1010.
+    """
+    states.begin(node, vm_uuid, states.RECOVER)
+
+
+def migrate(node: "Node", vm_uuid: str, host_uuid: str | None) -> None:
+    """Move the running VM to another host.
+
+    Raises:
+        ApiError: VM.1010, or why it stays; then its state is known again only when its host answers.
+    """
+    before = states.begin(node, vm_uuid, states.MIGRATE)
+    try:
+        run_flow(node, MIGRATE, {"vmUuid": vm_uuid, "wanted": host_uuid, "from": before.hostUuid})
+    except ApiError as error:
+        states.settle(node, vm_uuid, _state_after(error, before))
+        raise
+
+
+def destroy(node: "Node", vm_uuid: str) -> None:
+    """End the VM on its host and give back its place and its addresses. Its row and its volumes stay.
+
+    Raises:
+        ApiError: VM.1010, or HOST.1008.
+    """
+    before = states.begin(node, vm_uuid, states.DESTROY)
+    if before.hostUuid is not None:
+        _on_host(node, before, "/vm/destroy", "HOST.1008", {})
+    _leave_host(node, before, "Destroyed")
+    with node.database.write() as session:
+        remove_nics(session, vm_uuid)
+
+
+def _on_host(node: "Node", before: VmInstanceVO, path: str, code: str, more: dict[str, int]) -> None:
+    if before.hostUuid is None:
+        raise ApiError(code, f"VM[uuid:{before.uuid}] is on no host")
+    try:
+        call_host(node, before.hostUuid, path, {"uuid": before.uuid, **more})
+    except ApiError as error:
+        states.settle(node, before.uuid, _state_after(error, before))
+        raise ApiError(code, f"VM[uuid:{before.uuid}] on host[uuid:{before.hostUuid}]", error) from error
+
+
+def _state_after(error: ApiError, before: VmInstanceVO) -> str:
+    return "Unknown" if error.code in UNREACHABLE and before.state == "Running" else before.state
+
+
+def _leave_host(node: "Node", before: VmInstanceVO, state: str) -> None:
+    with node.database.write() as session:
+        vm = session.get_one(VmInstanceVO, before.uuid)
+        if before.hostUuid is not None:
+            placement.give_back(session, vm, before.hostUuid)
+            vm.lastHostUuid = before.hostUuid
+        vm.hostUuid, vm.state = None, state
+
+
+def _allocate_host(node: "Node", context: Context) -> None:
+    with node.database.write() as session:
+        vm = session.get_one(VmInstanceVO, context["vmUuid"])
+        l3s = placement.networks_of(session, vm.uuid)
+        host = _choose(session, vm, l3s, context)
+        vm.hostUuid, vm.clusterUuid, vm.zoneUuid = host.uuid, host.clusterUuid, host.zoneUuid
+        context["hostUuid"] = host.uuid
+
+
+def _choose(session: Session, vm: VmInstanceVO, l3s: tuple[str, ...], context: Context) -> HostVO:
+    last = context.get("last")
+    if context["wanted"] is None and last is not None:
+        # Its volumes lie on that host's own storage.
+        return placement.take(session, vm, l3s, last)
+    return placement.take(session, vm, l3s, context["wanted"])
+
+
+def _return_host(node: "Node", context: Context) -> None:
+    with node.database.write() as session:
+        vm = session.get_one(VmInstanceVO, context["vmUuid"])
+        if vm.hostUuid is not None:
+            placement.give_back(session, vm, vm.hostUuid)
+            vm.hostUuid = None
+
+
+def _make_volumes(node: "Node", context: Context) -> None:
+    for volume in _volumes(node, context["vmUuid"]):
+        disks.make_on_host(node, volume.uuid, context["hostUuid"])
+
+
+def _start_on_host(node: "Node", context: Context) -> None:
+    with node.database.read() as session:
+        vm = session.get_one(VmInstanceVO, context["vmUuid"])
+        host = session.get_one(HostVO, context["hostUuid"])
+        interfaces = (
+            select(VmNicVO, L2NetworkVO.physicalInterface)
+            .join(L3NetworkVO, L3NetworkVO.uuid == VmNicVO.l3NetworkUuid)
+            .join(L2NetworkVO, L2NetworkVO.uuid == L3NetworkVO.l2NetworkUuid)
+            .where(VmNicVO.vmInstanceUuid == vm.uuid)
+            .order_by(VmNicVO.deviceId)
+        )
+        nics = [
+            commands.nic(nic, commands.bridge_name(interface))
+            for nic, interface in session.execute(interfaces).tuples()
+        ]
+    body = commands.start(vm, _volumes(node, vm.uuid), nics, host.managementIp)
+    try:
+        call_host(node, host.uuid, "/vm/start", body)
+    except ApiError as error:
+        raise ApiError("HOST.1005", f"VM[uuid:{vm.uuid}] on host[uuid:{host.uuid}]", error) from error
+
+
+def _destroy_on_host(node: "Node", context: Context) -> None:
+    call_host(node, context["hostUuid"], "/vm/destroy", {"uuid": context["vmUuid"]})
+
+
+def _now_running(node: "Node", context: Context) -> None:
+    states.settle(node, context["vmUuid"], "Running", hostUuid=context["hostUuid"], lastHostUuid=context["hostUuid"])
+
+
+def _take_target(node: "Node", context: Context) -> None:
+    with node.database.write() as session:
+        vm = session.get_one(VmInstanceVO, context["vmUuid"])
+        l3s = placement.networks_of(session, vm.uuid)
+        others = placement.candidates(session, vm, l3s).where(HostVO.uuid != context["from"])
+        wanted = context["wanted"] or next((host.uuid for host in session.scalars(others)), "")
+        if wanted == context["from"]:
+            raise ApiError("SYS.1006", f"VM[uuid:{vm.uuid}] is on host[uuid:{wanted}] already")
+        context["hostUuid"] = placement.take(session, vm, l3s, wanted).uuid
+
+
+def _return_target(node: "Node", context: Context) -> None:
+    if "hostUuid" in context:
+        with node.database.write() as session:
+            placement.give_back(session, session.get_one(VmInstanceVO, context["vmUuid"]), context["hostUuid"])
+
+
+def _move(node: "Node", context: Context) -> None:
+    with node.database.read() as session:
+        source, target = (session.get_one(HostVO, context[name]).managementIp for name in ("from", "hostUuid"))
+    body = {
+        "vmUuid": context["vmUuid"],
+        "srcHostIp": source,
+        "destHostIp": target,
+        "storageMigrationPolicy": "FullCopy",
+    }
+    call_host(node, context["from"], "/vm/migrate", body)
+
+
+def _return_source(node: "Node", context: Context) -> None:
+    with node.database.write() as session:
+        vm = session.get_one(VmInstanceVO, context["vmUuid"])
+        placement.give_back(session, vm, context["from"])
+        vm.clusterUuid = session.get_one(HostVO, context["hostUuid"]).clusterUuid
+
+
+def _volumes(node: "Node", vm_uuid: str) -> list[VolumeVO]:
+    wanted = select(VolumeVO).where(VolumeVO.vmInstanceUuid == vm_uuid, VolumeVO.deleted.is_(None))
+    with node.database.read() as session:
+        return list(session.scalars(wanted.order_by(VolumeVO.deviceId)))
+
+
+START = (
+    Step("allocate a host", _allocate_host, _return_host),
+    Step("make the volumes", _make_volumes),
+    Step("start on the host", _start_on_host, _destroy_on_host),
+    Step("note that it runs", _now_running),
+)
+MIGRATE = (
+    Step("take a place on the target", _take_target, _return_target),
+    Step("move", _move),
+    Step("give the old place back", _return_source),
+    Step("note where it runs", _now_running),
+)

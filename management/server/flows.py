@@ -1,0 +1,56 @@
+"""Work in ordered steps, each with its undo: when one fails, those before it are undone in reverse.
+
+Steps share a context: plain JSON values under names that the steps agree on, so that it can be stored. Steps and
+undos may be run twice, by a server that died in between and started again.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from management.server.errors import ApiError
+
+if TYPE_CHECKING:
+    from management.server.node import Node
+
+log = logging.getLogger(__name__)
+
+Context = dict[str, Any]
+Work = Callable[["Node", Context], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`run` and `undo` read the context and add to it. A step without an undo leaves nothing behind."""
+
+    name: str
+    run: Work
+    undo: Work | None = None
+
+
+def run_flow(node: "Node", steps: Sequence[Step], context: Context) -> Context:
+    """Run `steps` in order and return the context.
+
+    Raises:
+        Exception: what the failing step raised. Everything before it is undone then; an undo that fails is logged,
+            and the others still run.
+    """
+    for number, step in enumerate(steps):
+        try:
+            step.run(node, context)
+        except Exception:
+            # The failing step is undone too: it may have got half way.
+            for done in reversed(steps[: number + 1]):
+                _undo(node, done, context)
+            raise
+    return context
+
+
+def _undo(node: "Node", step: Step, context: Context) -> None:
+    if step.undo is None:
+        return
+    try:
+        step.undo(node, context)
+    except ApiError as error:
+        log.error("step %s was not undone: %s", step.name, error)
