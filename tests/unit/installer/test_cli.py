@@ -41,7 +41,6 @@ def call(bundle: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pyt
         (("-o", "-r", "relative"), "root-relative", "-r /"),
         (("--frobnicate",), "usage", "--frobnicate"),
         (("-o", "extra"), "files-without-extract", "extra"),
-        (("--extract", "/no/where", "nothing*"), "pattern-unknown", "nothing*"),
         (("--events", "/no/such/folder/x", "-o"), "events-unwritable", "/no/such/folder/x"),
         (("--info", "--key", "/no/such.pub"), "key-unreadable", "/no/such.pub"),
     ],
@@ -50,6 +49,15 @@ def test_usage_errors_say_what_to_do(call, words: tuple[str, ...], code: str, sa
     exit_code, out, err = call(*words)
     assert (exit_code, out) == (ExitCode.USAGE, "")
     assert f"[{code}]" in err and said in err
+
+
+def test_a_pattern_that_finds_nothing(call, bundle: tuple[Path, Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    exit_code, out, err = call("--key", str(bundle[1]), "--extract", str(tmp_path / "out"), "nothing*")
+    assert (exit_code, out) == (ExitCode.USAGE, "")
+    assert "nothing*" in err
+    assert "[pattern-unknown]" in err
+    assert not (tmp_path / "out").exists()
+
 
 
 def test_help_names_the_file_and_gives_examples(call) -> None:  # type: ignore[no-untyped-def]
