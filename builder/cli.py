@@ -28,6 +28,7 @@ from builder.sign import (
 )
 from payload.archive import damaged, open_bundle
 from payload.events import stage
+from payload.split import parse_size
 from payload.store import Store
 
 app = typer.Typer(
@@ -147,6 +148,10 @@ def build(
             show_default="the .gpg beside --key",
         ),
     ] = None,
+    volume_size: Annotated[
+        str | None,
+        typer.Option("--volume-size", metavar="SIZE", help="Split into parts of at most SIZE, such as 4G or 650M."),
+    ] = None,
     store: StorePath = None,
     json: JsonLines = False,
     quiet: Quiet = False,
@@ -159,6 +164,7 @@ def build(
     Examples:
       sealift build bundle.toml
       sealift build bundle.toml -o /srv/shop-1.0.bin --key release.pem
+      sealift build bundle.toml --volume-size 4G     X.bin, X.bin.001, X.bin.002, ...
     """
     with command(json=json, quiet=quiet) as console:
         paths = key or [default_key_path(os.environ)]
@@ -167,6 +173,7 @@ def build(
             out=out,
             signers=[] if unsigned else [load_private_key(path) for path in paths],
             rpm_key=rpm_key or rpm_key_path(paths[0]),
+            volume_size=None if volume_size is None else parse_size(volume_size),
             store=Store(store),
             sink=console.sink,
         )

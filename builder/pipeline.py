@@ -23,6 +23,7 @@ from payload.effects import fsync_dir
 from payload.errors import InputError
 from payload.events import Sink, stage
 from payload.model import Index, Lock
+from payload.split import split
 from payload.store import Store
 from payload.trust import PrivateKey, PublicKey
 
@@ -43,6 +44,8 @@ class Built:
     index: Index
     digest: Digest
     signers: tuple[PublicKey, ...]
+    parts: tuple[Path, ...]
+    """Of a split bundle: the files that belong to `path`."""
 
 
 def lock(manifest: Path, *, store: Store, sink: Sink) -> Locked:
@@ -71,12 +74,20 @@ def explain(manifest: Path, package: str, *, store: Store, sink: Sink) -> tuple[
 
 
 def build(
-    manifest: Path, *, out: Path | None, signers: Sequence[PrivateKey], rpm_key: Path, store: Store, sink: Sink
+    manifest: Path,
+    *,
+    out: Path | None,
+    signers: Sequence[PrivateKey],
+    rpm_key: Path,
+    store: Store,
+    sink: Sink,
+    volume_size: int | None = None,
 ) -> Built:
     """Build the bundle of a locked manifest, at `out` or at `dist/NAME-installer-VERSION.bin`.
 
     Without `signers` it has no signature yet: see `builder.seal`.
-    `rpm_key` is the file of the secret key that signs the metadata of its packages.
+    `rpm_key` is the file of the secret key that signs the metadata of its packages. With `volume_size` (bytes) the
+    members go into parts of at most that size beside it.
     The file gets its name only after it was read back and found to be what was meant.
 
     Raises:
@@ -97,9 +108,14 @@ def build(
         content = Content(tree, runtime, loaded.manifest, locked, created, keyring)
         pack(file, content, signers=signers, file_name=target.name, sink=sink)
         bundle = check(file, content, signed=bool(signers), sink=sink)
-        file.rename(target)
-        fsync_dir(target.parent)
-    return Built(target, bundle.index, bundle.digest, bundle.signers)
+        files: tuple[Path, ...] = (target,)
+        if volume_size is None:
+            file.rename(target)
+            fsync_dir(target.parent)
+        else:
+            with stage(sink, "split", "split into volumes"):
+                files = split(file, target, volume_size)
+    return Built(target, bundle.index, bundle.digest, bundle.signers, files[1:])
 
 
 def default_output(loaded: LoadedManifest) -> Path:

@@ -31,17 +31,17 @@ def explained(package: str, lines: tuple[str, ...]) -> Report:
 
 def built(bundle: Built) -> Report:
     """A bundle that was built."""
-    size = bundle.path.stat().st_size
+    files = (bundle.path, *bundle.parts)
+    size = sum(path.stat().st_size for path in files)
     values: dict[str, object] = {
         "bundle": str(bundle.path),
+        "parts": [str(path) for path in bundle.parts],
         "size": size,
         "digest": bundle.digest,
         "signed-by": [key.fingerprint for key in bundle.signers],
     }
-    return (
-        values,
-        f"{bundle.path}\n{_mebibytes(size)}, signed by {names(bundle.signers) or 'nobody yet'}",
-    )
+    lines = (*map(str, files), f"{_mebibytes(size)}, signed by {names(bundle.signers) or 'nobody yet'}")
+    return values, "\n".join(lines)
 
 
 def verified(bundle: VerifiedBundle) -> Report:

@@ -26,6 +26,7 @@ _MODULES: Mapping[Action, str] = {
     "list": _SHOW,
     "check": _SHOW,
     "extract": _SHOW,
+    "cat": _SHOW,
     "dry-run": _HOST,
     "preflight": _HOST,
     "install": _HOST,
@@ -101,6 +102,9 @@ def bundle_app(program: str) -> typer.Typer:
             list[Path] | None,
             typer.Option("--volumes", metavar="DIR", help="More folders with parts of a split bundle."),
         ] = None,
+        cat: Annotated[
+            str | None, typer.Option("--cat", metavar="FILE", help="Print one file of those inside.")
+        ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, do nothing.")] = False,
         preflight: Annotated[bool, typer.Option("--preflight", help="Say what does not fit, do nothing.")] = False,
         json_output: Annotated[bool, typer.Option("--json", help="JSON, for all that shows something.")] = False,
@@ -112,6 +116,7 @@ def bundle_app(program: str) -> typer.Typer:
             "list": listing,
             "check": check,
             "extract": extract is not None,
+            "cat": cat is not None,
             "dry-run": dry_run,
             "preflight": preflight,
         }
@@ -131,6 +136,7 @@ def bundle_app(program: str) -> typer.Typer:
             allow_older=allow_older,
             events=events,
             extract_to=extract,
+            cat=cat,
             patterns=tuple(files or ()),
             volumes=tuple(volumes or ()),
             json=json_output,

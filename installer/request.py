@@ -8,7 +8,7 @@ from typing import Literal
 
 from payload.errors import UsageError
 
-Action = Literal["install", "version", "info", "list", "check", "extract", "dry-run", "preflight"]
+Action = Literal["install", "version", "info", "list", "check", "extract", "cat", "dry-run", "preflight"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Request:
     extract_to: Path | None = None
     patterns: tuple[str, ...] = ()
     """Which files `extract_to` gets; all if none are given."""
+    cat: str | None = None
     volumes: tuple[Path, ...] = ()
     """Folders with parts of a split bundle, besides its own."""
     json: bool = False
@@ -39,7 +40,7 @@ class Request:
     @property
     def only_shows(self) -> bool:
         """Shows what the bundle says of itself, and says nothing about whether that is true."""
-        return self.action in {"version", "info", "list"}
+        return self.action in {"version", "info", "list", "cat"}
 
     @property
     def looks_at_host(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -29,6 +30,9 @@ def run(request: Request, bundle: Path) -> ExitCode:
     with screen.events(request) as sink:
         someone = screen.dialogue(request)
         opened = open_verified(request, bundle, sink, someone.confirm_keys if someone else None)
+        if request.cat is not None:
+            sys.stdout.buffer.writelines(opened.bundle.chunks(request.cat))
+            return ExitCode.OK
         view = _VIEWS[request.action](opened)
     screen.show(view, request.json)
     return ExitCode.OK

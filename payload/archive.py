@@ -211,19 +211,28 @@ class VerifiedBundle:
         return sum(blob.stored_size for blob in self.index.blobs if blob.digest in chosen)
 
     def read(self, path: str) -> bytes:
-        """The content of one entry.
+        """The content of one entry, for small ones.
 
         Raises:
             UsageError: there is no such entry.
             IntegrityError: it is damaged.
         """
+        return b"".join(self.chunks(path))
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """The content of one entry, a chunk at a time, each checked before it is given out.
+
+        Raises:
+            UsageError: there is no such entry.
+            IntegrityError: a chunk is damaged.
+        """
         entry, blob = self._find(path)
         with self._volumes.opened() as volumes:
-            found = [content(volumes, piece) for piece in pieces_of(blob)]
-        chunks = [chunk for chunk in found if chunk is not None]
-        if len(chunks) != len(found):
-            raise damaged(self.path.name, [Damage(entry.component, entry.path, blob.offset, blob.stored_size)])
-        return b"".join(chunks)
+            for piece in pieces_of(blob):
+                found = content(volumes, piece)
+                if found is None:
+                    raise damaged(self.path.name, [Damage(entry.component, entry.path, piece.offset, piece.size)])
+                yield found
 
     @contextmanager
     def opened(self, path: str) -> Iterator[Member]:

@@ -453,7 +453,7 @@ class Blob(Document):
 class Entry(Document):
     """A file: where it goes under the release folder, and whose bytes it has."""
 
-    component: RelativePath
+    component: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9/_.-]{0,99}$")]
     """`server`, `agents/NAME`, `images/NAME`, `repository`, `templates`, `tools`, `python`,
     `lock`."""
     path: RelativePath

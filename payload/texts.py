@@ -43,6 +43,7 @@ def info_text(manifest: Manifest, *, created: int, keys: Iterable[PublicKey]) ->
         f"  mirrors (-R):  {', '.join(sorted(manifest.mirrors)) or 'none by name; a URL works'}",
         *(f"  image:         {image.name}{'' if image.embed else ' (not embedded)'}" for image in manifest.images),
         *(f"  question:      {answer.name}: {answer.prompt}" for answer in manifest.answers),
+        "  true?          this is what the file says of itself: --check verifies it",
     )
     return "".join(f"{_printable(line)}\n" for line in lines)
 

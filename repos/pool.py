@@ -13,7 +13,7 @@ from repos.considered import Policy, hidden_packages
 from repos.metadata import Metadata
 from repos.nevra import Nevra, Requirement
 from repos.repomd import bad_metadata
-from repos.solvcache import load_files, load_packages
+from repos.solvcache import load_files, load_packages, remember_files
 
 _RELATIONS = {"<": solv.REL_LT, "=": solv.REL_EQ, ">": solv.REL_GT}
 _EXTEND = solv.Repo.REPO_EXTEND_SOLVABLES | solv.Repo.REPO_LOCALPOOL | solv.Repo.REPO_REUSE_REPODATA
@@ -78,9 +78,11 @@ class Pool:
             for metadata, repo in repos:
                 self._extend(metadata, repo)
             files = self._file_provides()
+        for metadata, repo in repos:
+            if (primary := metadata.find("primary")) is not None:
+                remember_files(repo, metadata.cache, primary[0].digest, [self.native.str2id(path) for path in files])
         self.native.createwhatprovides()
         self.unknown = self._fill(host, files)
-        self.native.addfileprovides()
         self.native.createwhatprovides()
         self._repos, self._hidden = repos, hidden_packages(self.native, repos, policy)
         if self._hidden:

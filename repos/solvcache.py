@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,18 @@ def load_files(repo: Any, folder: Path, document: Digest, parse: Callable[[], No
         parse()
         data.internalize()
         _write(cached, data.write)
+
+
+def remember_files(repo: Any, folder: Path, document: Digest, files: Sequence[int]) -> None:
+    """Note in the cache that it is known which packages have `files` (numbers of their paths): the search for them is
+    most of the time that a solver needs to begin."""
+    data = repo.first_repodata()
+    if data is None or set(files) <= set(data.lookup_idarray(solv.SOLVID_META, solv.REPOSITORY_ADDEDFILEPROVIDES)):
+        return
+    for number in files:
+        data.add_idarray(solv.SOLVID_META, solv.REPOSITORY_ADDEDFILEPROVIDES, number)
+    data.internalize()
+    _write(_path(folder, "primary", document), repo.write_first_repodata)
 
 
 def _path(folder: Path, kind: str, document: Digest) -> Path:

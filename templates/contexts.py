@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from payload.format import TRAILER_SIZE
+from payload.texts import LISTING_COLUMNS
+
 
 @dataclass(frozen=True, slots=True)
 class StubContext:
@@ -20,6 +23,8 @@ class StubContext:
     unpacked_kb: int
     libc_minor: int
     """The runtime needs glibc 2.x with at least this x."""
+    trailer_size: int = TRAILER_SIZE
+    listing_columns: int = LISTING_COLUMNS
     stub_sha256: str = "0" * 64
     """Set by `templates.render_stub.render_stub`."""
 

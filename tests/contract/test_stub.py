@@ -8,9 +8,10 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -21,7 +22,7 @@ from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 from templates.contexts import StubContext
 from templates.render_stub import render_stub
-from tests.unit.payload.bundles import lock, manifest, runtime
+from tests.unit.payload.bundles import HELP, lock, manifest, runtime
 
 SHELLS = {
     "dash": ["dash"],
@@ -33,7 +34,13 @@ SHELLS = {
 
 
 def write_bundle(
-    folder: Path, *, script: Path | None = None, arch: str = "x86_64", unpacked_kb: int = 100, libc_minor: int = 2
+    folder: Path,
+    *,
+    script: Path | None = None,
+    arch: str = "x86_64",
+    unpacked_kb: int = 100,
+    libc_minor: int = 2,
+    files: Mapping[str, bytes] = MappingProxyType({"tools/x": b"x"}),
 ) -> Path:
     """A bundle with the real stub around a runtime that shows its arguments."""
     packed = runtime(folder) if script is None else packed_runtime(folder, script)
@@ -46,9 +53,10 @@ def write_bundle(
         return render_stub(context, STUB_SIZE)
 
     with BundleWriter(path, stub=lambda section: stub(section.offset, section.size), runtime=packed) as writer:
-        writer.add(b"x", path="tools/x", component="tools")
+        for name, content in files.items():
+            writer.add(content, path=name, component=name.split("/", maxsplit=1)[0])
         ring = Keyring(keys=(key.public,))
-        writer.finish(manifest=manifest(), lock=lock(), created=0, keyring=ring, signers=[key], help="help")
+        writer.finish(manifest=manifest(), lock=lock(), created=0, keyring=ring, signers=[key], help=HELP)
     return path
 
 
@@ -206,11 +214,11 @@ def test_an_ordinary_user_runs_it_from_read_only_media(bundle: Path, tmp_path: P
         (folder / "app.bin").write_bytes(bundle.read_bytes())
         subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
         done = call(
-            ["sh", folder / "app.bin", "--info"], user="nobody", group="nogroup", env={"PATH": os.environ["PATH"]}
+            ["sh", folder / "app.bin", "--version"], user="nobody", group="nogroup", env={"PATH": os.environ["PATH"]}
         )
     Path(folder).rmdir()
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "[--info]"
+    assert done.stdout.splitlines()[-1] == "[--version]"
 
 
 @pytest.mark.parametrize("shell", ["dash", "busybox", "bash"])

@@ -59,7 +59,6 @@ def test_a_pattern_that_finds_nothing(call, bundle: tuple[Path, Path], tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-
 def test_help_names_the_file_and_gives_examples(call) -> None:  # type: ignore[no-untyped-def]
     exit_code, out, _ = call("--help")
     assert exit_code == 0
@@ -79,6 +78,11 @@ def test_info_list_check_extract(call, bundle: tuple[Path, Path], tmp_path: Path
     exit_code, out, _ = call("--extract", str(tmp_path / "out"), "--events", str(events), *key)
     assert exit_code == 0 and (tmp_path / "out/templates/config/app.toml.j2").is_file()
     assert json.loads(events.read_text().splitlines()[0])["event"] == "started"
+    exit_code, out, _ = call("--extract", str(tmp_path / "some"), "images/*", *key)
+    assert exit_code == 0 and [path.name for path in (tmp_path / "some").iterdir()] == ["images"]
+    exit_code, _, err = call("--extract", str(tmp_path / "none"), "no*", "such*", "images/*", *key)
+    assert exit_code == ExitCode.USAGE and "[pattern-unknown]" in err and "no*, such*" in err
+    assert not (tmp_path / "none").exists()
     exit_code, _, err = call("--extract", str(tmp_path / "out"), *key)
     assert exit_code == ExitCode.USAGE and "folder-not-empty" in err
 
