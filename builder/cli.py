@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from builder import __version__, report, signing_commands
+from builder import __version__, content_commands, report, signing_commands
 from builder.console import command
 from builder.mirror_cli import app as mirror_app
 from builder.pipeline import build as build_bundle
@@ -136,6 +136,12 @@ def build(
         ),
     ] = None,
     key: PrivateKeys = None,
+    base: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--base", metavar="OLD.bin", help="Make an upgrade bundle for hosts with this one; may be repeated."
+        ),
+    ] = None,
     unsigned: Annotated[
         bool, typer.Option("--unsigned", help="Sign later: see sign-request. No host takes it before.")
     ] = False,
@@ -165,6 +171,7 @@ def build(
       sealift build bundle.toml
       sealift build bundle.toml -o /srv/shop-1.0.bin --key release.pem
       sealift build bundle.toml --volume-size 4G     X.bin, X.bin.001, X.bin.002, ...
+      sealift build bundle.toml --base dist/shop-installer-1.0.bin
     """
     with command(json=json, quiet=quiet) as console:
         paths = key or [default_key_path(os.environ)]
@@ -176,6 +183,7 @@ def build(
             volume_size=None if volume_size is None else parse_size(volume_size),
             store=Store(store),
             sink=console.sink,
+            bases=base or (),
         )
         console.result(*report.built(built))
 
@@ -252,6 +260,8 @@ app.command("sign-request")(signing_commands.sign_request)
 app.command()(signing_commands.sign)
 app.command("attach-signature")(signing_commands.attach_signature)
 app.command()(signing_commands.keyring)
+app.command()(content_commands.sbom)
+app.command()(content_commands.diff)
 
 
 def main() -> None:

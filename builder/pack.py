@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.delta import Reduced
 from builder.freeze import RuntimeNeeds, measure, runtime_help
 from builder.libc import minor
 from builder.stage import Staged
@@ -31,6 +32,7 @@ class Content:
     lock: Lock
     created: int
     keyring: Keyring
+    reduced: Reduced = field(default_factory=Reduced)
 
 
 def pack(path: Path, content: Content, *, signers: Sequence[PrivateKey], file_name: str, sink: Sink) -> None:
@@ -53,8 +55,13 @@ def pack(path: Path, content: Content, *, signers: Sequence[PrivateKey], file_na
         BundleWriter(path, stub=stub, runtime=runtime) as writer,
     ):
         sink.emit(Advanced("pack", runtime.stat().st_size))
+        for patch in content.reduced.patches:
+            writer.add_patch(patch)
         for staged in tree:
-            writer.add(staged.source, path=staged.path, component=staged.component, mode=staged.mode)
+            if borrowed := content.reduced.borrowed.get(staged.path):
+                writer.borrow(borrowed, path=staged.path, component=staged.component, mode=staged.mode)
+            else:
+                writer.add(staged.source, path=staged.path, component=staged.component, mode=staged.mode)
             sink.emit(Advanced("pack", _size(staged)))
         writer.finish(
             manifest=content.manifest,
@@ -64,6 +71,7 @@ def pack(path: Path, content: Content, *, signers: Sequence[PrivateKey], file_na
             keyring=content.keyring,
             signers=signers,
             help=runtime_help(runtime),
+            bases=content.reduced.bases,
         )
 
 
@@ -93,7 +101,7 @@ def _compare(bundle: VerifiedBundle, content: Content) -> None:
     images = (image for image in lock.images if image.name in embedded)
     wanted = {rpm.digest for rpm in lock.rpms} | {wheel.digest for wheel in (*lock.wheels, lock.pip)}
     wanted |= {image.digest for image in images}
-    missing = wanted - {blob.digest for blob in index.blobs}
+    missing = wanted - index.content_sizes.keys()
     if missing or {entry.path for entry in index.entries} != {staged.path for staged in content.tree}:
         raise IntegrityError(
             "bundle-incomplete",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.delta import open_bases, reduce
 from builder.fetch import fetch
 from builder.freeze import freeze
 from builder.keyring import keyring_of
@@ -16,9 +17,10 @@ from builder.lockfile import earlier_rpms, lock_path, read_lock, write_lock
 from builder.manifest import LoadedManifest, load_manifest
 from builder.pack import Content, check, pack
 from builder.resolve import resolve
+from builder.sbom import sbom_text
 from builder.sources.rpm import Source, explain_rpm
 from builder.stage import stage_release
-from payload.digest import Digest
+from payload.digest import Digest, digest_file
 from payload.effects import fsync_dir
 from payload.errors import InputError
 from payload.events import Sink, stage
@@ -82,9 +84,11 @@ def build(
     store: Store,
     sink: Sink,
     volume_size: int | None = None,
+    bases: Sequence[Path] = (),
 ) -> Built:
     """Build the bundle of a locked manifest, at `out` or at `dist/NAME-installer-VERSION.bin`.
 
+    With `bases`, older bundles, it holds only what hosts with any one of these lack.
     Without `signers` it has no signature yet: see `builder.seal`.
     `rpm_key` is the file of the secret key that signs the metadata of its packages. With `volume_size` (bytes) the
     members go into parts of at most that size beside it.
@@ -98,14 +102,18 @@ def build(
     locked = read_lock(loaded)
     created = release_time(loaded)
     keyring = keyring_of(loaded, signers)
+    older = open_bases(bases, loaded.manifest)
     fetch(loaded, locked, store, sink)
     runtime = freeze(store, sink, locked.python)
 
-    target = (out or default_output(loaded)).absolute()
+    target = (out or default_output(loaded, upgrade=bool(bases))).absolute()
     with _unnamed(target) as file, _scratch(store) as scratch:
         with stage(sink, "stage", "lay out the release"):
-            tree = stage_release(loaded, locked, store, created=created, rpm_key=rpm_key, scratch=scratch)
-        content = Content(tree, runtime, loaded.manifest, locked, created, keyring)
+            sbom = sbom_text(loaded.manifest, locked, store, runtime=digest_file(runtime), created=created)
+            tree = stage_release(loaded, locked, store, created=created, rpm_key=rpm_key, scratch=scratch, sbom=sbom)
+        (work := scratch / "bases").mkdir()
+        reduced = reduce(tree, older, scratch=work, sink=sink)
+        content = Content(tree, runtime, loaded.manifest, locked, created, keyring, reduced)
         pack(file, content, signers=signers, file_name=target.name, sink=sink)
         bundle = check(file, content, signed=bool(signers), sink=sink)
         files: tuple[Path, ...] = (target,)
@@ -118,10 +126,10 @@ def build(
     return Built(target, bundle.index, bundle.digest, bundle.signers, files[1:])
 
 
-def default_output(loaded: LoadedManifest) -> Path:
-    """`dist/NAME-installer-VERSION.bin` in the current folder."""
+def default_output(loaded: LoadedManifest, *, upgrade: bool = False) -> Path:
+    """`dist/NAME-installer-VERSION.bin` in the current folder, or `NAME-upgrade-VERSION.bin`."""
     product = loaded.manifest.product
-    return Path("dist", f"{product.name}-installer-{product.version}.bin")
+    return Path("dist", f"{product.name}-{'upgrade' if upgrade else 'installer'}-{product.version}.bin")
 
 
 def release_time(loaded: LoadedManifest) -> int:

@@ -124,7 +124,7 @@ def _sizes(index: Index) -> dict[str, int]:
     stored = {blob.digest: blob.stored_size for blob in index.blobs}
     sizes: dict[str, int] = {}
     for entry in index.entries:
-        sizes[entry.component] = sizes.get(entry.component, 0) + stored[entry.blob]
+        sizes[entry.component] = sizes.get(entry.component, 0) + stored.get(entry.blob, 0)
     return sizes
 
 

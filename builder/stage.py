@@ -13,7 +13,7 @@ from builder.checks import unit_name
 from builder.lockfile import lock_text
 from builder.manifest import LoadedManifest
 from builder.sources.wheel import requirement_lines
-from payload.model import PYTHON_ARCHIVE, Image, Lock, LockedImage, LockedRpm, LockedWheel, Manifest
+from payload.model import PYTHON_ARCHIVE, SBOM_PATH, Image, Lock, LockedImage, LockedRpm, LockedWheel, Manifest
 from payload.store import Store
 from repos.createrepo import create_repository
 from repos.offline import REPOSITORY_FOLDER, rpm_key_name
@@ -31,7 +31,7 @@ class Staged:
 
 
 def stage_release(
-    loaded: LoadedManifest, lock: Lock, store: Store, *, created: int, rpm_key: Path, scratch: Path
+    loaded: LoadedManifest, lock: Lock, store: Store, *, created: int, rpm_key: Path, scratch: Path, sbom: str
 ) -> tuple[Staged, ...]:
     """The release tree, sorted by path. `scratch` is an empty folder on which nothing depends after packing.
 
@@ -50,6 +50,7 @@ def stage_release(
         *_images(loaded, lock, store),
         *_templates(loaded),
         Staged(lock_text(lock).encode(), "lock.json", "lock"),
+        Staged(sbom.encode(), SBOM_PATH, "sbom"),
     ]
     return tuple(sorted(tree, key=lambda staged: staged.path))
 

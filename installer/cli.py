@@ -24,6 +24,7 @@ _MODULES: Mapping[Action, str] = {
     "version": _SHOW,
     "info": _SHOW,
     "list": _SHOW,
+    "sbom": _SHOW,
     "check": _SHOW,
     "extract": _SHOW,
     "cat": _SHOW,
@@ -94,6 +95,7 @@ def bundle_app(program: str) -> typer.Typer:
         ] = None,
         info: Annotated[bool, typer.Option("--info", help="Say what this file is.")] = False,
         listing: Annotated[bool, typer.Option("--list", help="List every file inside.")] = False,
+        sbom: Annotated[bool, typer.Option("--sbom", help="Print the bill of materials, CycloneDX JSON.")] = False,
         check: Annotated[bool, typer.Option("--check", help="Check signature and every file.")] = False,
         extract: Annotated[
             Path | None, typer.Option("--extract", metavar="DIR", help="Unpack everything, or the FILES, into DIR.")
@@ -114,6 +116,7 @@ def bundle_app(program: str) -> typer.Typer:
             "version": version,
             "info": info,
             "list": listing,
+            "sbom": sbom,
             "check": check,
             "extract": extract is not None,
             "cat": cat is not None,

@@ -19,11 +19,12 @@ from installer.plan import Mode, Plan
 from installer.planning import plan_install, plan_repair, plan_upgrade
 from installer.preflight import Finding, Subject, examine, report_lines
 from installer.report import final_report
-from installer.rules import Meaning, check_replay, chosen_mirror, decide
+from installer.rules import Meaning, check_replay, choose_base, chosen_mirror, decide
 from installer.session import Session, new_run, new_trust, place
 from installer.state import load_state
 from installer.steps.packages import BUNDLE_NAME, FOLDER_NAME
 from installer.steps.service import active_units
+from installer.steps.stage import BaseRelease
 from installer.survey import missing_packages, survey, unit_states
 from installer.traces import Traces
 from installer.transaction import recover, unfinished
@@ -87,16 +88,18 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
         InputError: answers are missing or wrong, or a template cannot be rendered.
     """
     index = session.bundle.index
-    meaning = decide(session.request, session.state, index.manifest, session.bundle.digest, session.program)
+    meaning = decide(session.request, session.state, index.manifest, session.bundle.release, session.program)
+    chosen_base = choose_base(index.bases, session.state, meaning)
+    base = chosen_base and BaseRelease(chosen_base[0], session.layout.release(chosen_base[1]))
     if meaning != "same":
         check_replay(session.request, index.manifest, index.created, session.trusted.host, session.program)
     answers = _answers(session, environment, meaning)
-    offer = make_offer(index, session.bundle.digest, session.bundle.read, session.layout, answers.values)
+    offer = make_offer(index, session.bundle.release, session.bundle.read, session.layout, answers.values)
     facts = _facts(session, offer)
     if meaning == "same":
-        return _same_again(session, offer, answers, facts)
+        return _same_again(session, offer, answers, _site(session, facts, base), facts)
     chosen, findings = _choose(session, meaning, offer, facts, answers)
-    site = _site(session, facts)
+    site = _site(session, facts, base)
     if meaning == "install" or session.state is None:
         exists = offer.manifest.user in facts.homes
         plan = plan_install(site, offer, chosen, user_exists=exists)
@@ -131,7 +134,7 @@ def require_root() -> None:
         raise UsageError("not-root", "only root may change this host", remedy="run it with sudo, or as root")
 
 
-def _same_again(session: Session, offer: Offer, answers: Answers, facts: Facts) -> Prepared:
+def _same_again(session: Session, offer: Offer, answers: Answers, site: Site, facts: Facts) -> Prepared:
     if session.state is None:
         raise UsageError("nothing-installed", "nothing is installed")
     found = survey(session.layout, offer, session.bundle.index)
@@ -147,7 +150,7 @@ def _same_again(session: Session, offer: Offer, answers: Answers, facts: Facts) 
     for problem in found.problems:
         session.sink.emit(Note(problem, "warning"))
     chosen, findings = _choose(session, "repair", offer, facts, answers)
-    plan = plan_repair(_site(session, facts), offer, chosen, session.state, venv=found.venv)
+    plan = plan_repair(site, offer, chosen, session.state, venv=found.venv)
     return Prepared(plan, "repair", offer, answers, facts, findings, outlook=chosen.outlook)
 
 
@@ -242,7 +245,7 @@ def _older_source(session: Session, offer: Offer) -> Source | None:
     return Source(reposdir, (name,)) if (reposdir / BUNDLE_NAME).is_file() else None
 
 
-def _site(session: Session, facts: Facts) -> Site:
+def _site(session: Session, facts: Facts, base: BaseRelease | None) -> Site:
     units = tuple(unit for unit in session.state.units if "@." not in unit) if session.state else ()
     return Site(
         layout=session.layout,
@@ -252,6 +255,7 @@ def _site(session: Session, facts: Facts) -> Site:
         active=not units or bool(active_units(units, session.host)),  # a release without units was not stopped
         start=session.request.start,
         trust=new_trust(session),
+        base=base,
     )
 
 

@@ -231,7 +231,7 @@ def _wheels(index: Index) -> tuple[str, ...]:
 
 
 def _size(index: Index, component: str, folder: str = "") -> int:
-    sizes = {blob.digest: blob.size for blob in index.blobs}
+    sizes = index.content_sizes
     return sum(
         sizes[entry.blob]
         for entry in index.entries

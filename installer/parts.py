@@ -38,6 +38,7 @@ from installer.steps.files import NewFile
 from installer.steps.folders import Folder
 from installer.steps.links import Link
 from installer.steps.sshkey import Admission
+from installer.steps.stage import BaseRelease
 from payload.model import PYTHON_ARCHIVE, PYTHON_FOLDER
 from repos.dialect import Source
 from repos.nevra import Nevra
@@ -58,6 +59,8 @@ class Site:
     """The operator wants services to run."""
     trust: NewFile | None = None
     """What the host will remember of whose bundles it takes, where that changes."""
+    base: BaseRelease | None = None
+    """What an upgrade bundle is completed from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,11 @@ class Chosen:
     """The mirror only has what the bundle lacks."""
 
 
-def stage(offer: Offer, reason: str, *, repair: bool = False) -> StageRelease:
+def stage(site: Site, offer: Offer, reason: str, *, repair: bool = False) -> StageRelease:
     """Lay the release down."""
-    return StageRelease(release=offer.release, repair=repair, all_packages=offer.keeps_all_packages, reason=reason)
+    return StageRelease(
+        release=offer.release, repair=repair, all_packages=offer.keeps_all_packages, base=site.base, reason=reason
+    )
 
 
 def packages(offer: Offer, chosen: Chosen) -> list[AnyStep]:

@@ -43,7 +43,7 @@ def plan_install(site: Site, offer: Offer, chosen: Chosen, *, user_exists: bool)
         user_created=not user_exists,
     )
     steps: list[AnyStep] = [
-        parts.stage(offer, "the release goes beside whatever runs"),
+        parts.stage(site, offer, "the release goes beside whatever runs"),
         MakeUser(user=offer.manifest.user, home=layout.data_dir, reason="owns the data and runs the commands"),
         *parts.packages(offer, chosen),
         *parts.environment(offer),
@@ -88,7 +88,7 @@ def plan_upgrade(site: Site, offer: Offer, chosen: Chosen, state: State) -> Plan
     }
     config = tuple(replace(file, before=old.config.get(str(file.path))) for file in offer.config)
     steps: list[AnyStep] = [
-        parts.stage(offer, "the new release goes beside the running one"),
+        parts.stage(site, offer, "the new release goes beside the running one"),
         *parts.packages(offer, chosen),
         *parts.environment(offer),
         *parts.keyring(site),
@@ -118,7 +118,7 @@ def plan_repair(site: Site, offer: Offer, chosen: Chosen, state: State, *, venv:
     """The same version again, when something of it is missing or damaged. Services are left as they are."""
     layout = site.layout
     steps: list[AnyStep] = [
-        parts.stage(offer, "files of the release are missing or damaged", repair=True),
+        parts.stage(site, offer, "files of the release are missing or damaged", repair=True),
         *parts.packages(offer, chosen),
         *(parts.environment(offer) if venv else []),
         *parts.ssh_keys(site, offer),

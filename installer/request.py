@@ -8,7 +8,7 @@ from typing import Literal
 
 from payload.errors import UsageError
 
-Action = Literal["install", "version", "info", "list", "check", "extract", "cat", "dry-run", "preflight"]
+Action = Literal["install", "version", "info", "list", "sbom", "check", "extract", "cat", "dry-run", "preflight"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Request:
     @property
     def only_shows(self) -> bool:
         """Shows what the bundle says of itself, and says nothing about whether that is true."""
-        return self.action in {"version", "info", "list", "cat"}
+        return self.action in {"version", "info", "list", "sbom", "cat"}
 
     @property
     def looks_at_host(self) -> bool:

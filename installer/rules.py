@@ -10,7 +10,8 @@ from installer.request import Request
 from installer.state import State
 from payload.digest import Digest
 from payload.errors import TrustError, UsageError
-from payload.model import Manifest
+from payload.model import Base, Manifest
+from payload.version import Version
 
 Meaning = Literal["install", "upgrade", "same"]
 
@@ -74,6 +75,38 @@ def check_replay(request: Request, manifest: Manifest, created: int, host: HostT
         f"this host took {product.name} {host.version} already; {product.version} is older",
         details="An old bundle may have faults that are known and mended since.",
         remedy=f"if it is meant, allow it: bash {program} --allow-older and the other options",
+    )
+
+
+def choose_base(bases: tuple[Base, ...], state: State | None, meaning: Meaning) -> tuple[int, Version] | None:
+    """Which base of an upgrade bundle lies on this host: its number and version. None: the bundle is full, or no base
+    is left for a repair, which then does with what the bundle holds.
+
+    Raises:
+        UsageError: this host cannot be upgraded with it.
+    """
+    if not bases:
+        return None
+    if state is None:
+        raise UsageError(
+            "upgrade-bundle",
+            "this bundle upgrades an installed product; it is not enough for a first install",
+            details=f"it needs one of: {', '.join(str(base.version) for base in bases)}",
+            remedy="get the full bundle of this version",
+        )
+    current_first = sorted(state.releases, key=lambda each: each.version != state.current)
+    for record in current_first:
+        for number, base in enumerate(bases):
+            if base.release == record.bundle:
+                return number, record.version
+    if meaning == "same":
+        return None
+    raise UsageError(
+        "base-missing",
+        f"this bundle does not upgrade what is installed here, which is {state.current}",
+        details=f"it needs one of: {', '.join(f'{base.version} ({base.release})' for base in bases)}\n"
+        f"here: {', '.join(f'{each.version} ({each.bundle})' for each in current_first)}",
+        remedy="get the full bundle of this version",
     )
 
 

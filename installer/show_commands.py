@@ -16,6 +16,7 @@ _VIEWS: Mapping[Action, Callable[[Opened], View]] = {
     "version": views.version,
     "info": views.info,
     "list": views.listing,
+    "sbom": views.sbom,
     "check": views.check,
     "extract": views.extract,
 }

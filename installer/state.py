@@ -24,7 +24,7 @@ class ReleaseRecord(Document):
     version: Version
     installed_at: str
     bundle: Digest
-    """Digest of the bundle's index: which bundle this came from."""
+    """What the release is, however it came: see `payload.index.release_digest`."""
     config: dict[str, Digest] = Field(default_factory=dict)
     """Digest of each configuration file as it was rendered, by path: tells an operator's edit from a new default."""
     database_backup: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from installer.opened import Opened
 from payload.archive import damaged
 from payload.errors import UsageError
 from payload.events import stage
-from payload.model import Entry
+from payload.model import SBOM_PATH, Entry
 from payload.texts import human_rows
 from payload.trust import names
 
@@ -64,12 +65,18 @@ def info(opened: Opened) -> View:
 def listing(opened: Opened) -> View:
     """Every file inside."""
     index = opened.bundle.index
-    blobs = {blob.digest: blob for blob in index.blobs}
+    sizes = index.content_sizes
     rows = [
-        {"component": entry.component, "path": entry.path, "size": blobs[entry.blob].size, "digest": entry.blob}
+        {"component": entry.component, "path": entry.path, "size": sizes[entry.blob], "digest": entry.blob}
         for entry in index.entries
     ]
     return View(rows, human_rows(opened.bundle.text(index.listing)))
+
+
+def sbom(opened: Opened) -> View:
+    """The bill of materials."""
+    text = opened.bundle.read(SBOM_PATH).decode()
+    return View(json.loads(text), (text.rstrip(),))
 
 
 def check(opened: Opened) -> View:

@@ -20,7 +20,7 @@ from payload.digest import Digest, digest_bytes
 from payload.errors import IntegrityError, TrustError, UsageError
 from payload.events import Advanced, Sink
 from payload.format import TRAILER_SIZE, Trailer
-from payload.index import by_blob, decode_index, decode_signatures, gaps
+from payload.index import by_blob, decode_index, decode_signatures, gaps, release_digest
 from payload.members import Damage, Extraction, Wanted, content, intact, pieces_of
 from payload.model import Blob, Entry, Index, Section
 from payload.statement import Statement, statement_of
@@ -170,6 +170,11 @@ class VerifiedBundle:
         self._volumes = volumes
 
     @property
+    def release(self) -> Digest:
+        """What the release is, however it came: see `release_digest`."""
+        return release_digest(self.index)
+
+    @property
     def size(self) -> int:
         """Bytes of the whole bundle, in however many files."""
         return self._volumes.size
@@ -191,6 +196,7 @@ class VerifiedBundle:
 
         Raises:
             IntegrityError: members are damaged; lists all of them.
+            UsageError: one that `select` chooses is not in an upgrade bundle.
             OSError: the disk is full, a file exists already, …
         """
         written = by_blob(entry for entry in self.index.entries if select is None or select(entry))
@@ -200,6 +206,8 @@ class VerifiedBundle:
             for blob in self.index.blobs
             if blob.digest in written or blob.digest in checked
         ]
+        if outside := sorted({each.digest for each in self.index.borrowed} & written.keys()):
+            raise self._borrowed(written[outside[0]][0])
         with self._volumes.opened() as volumes:
             damages = Extraction(volumes, folder, lambda size: sink.emit(Advanced(stage, size))).run(wanted)
         if damages:
@@ -247,6 +255,36 @@ class VerifiedBundle:
         with self._volumes.opened() as volumes:
             yield Member(blob.size, blob.offset, volumes)
 
+    @contextmanager
+    def patch(self, digest: Digest) -> Iterator[BufferedReader]:
+        """The patch with that digest, checked while it is read.
+
+        Raises:
+            IntegrityError: it is damaged.
+        """
+        blob = next(blob for blob in self.index.blobs if blob.digest == digest)
+        with self._volumes.opened() as volumes:
+            yield BufferedReader(_Pieces(self._sound_pieces(volumes, blob)), 1 << 20)
+
+    def _sound_pieces(self, volumes: OpenVolumes, blob: Blob) -> Iterator[bytes]:
+        for piece in pieces_of(blob):
+            found = content(volumes, piece)
+            if found is None:
+                users = self._users()[blob.digest]
+                raise damaged(
+                    self.path.name, [Damage(each.component, each.path, piece.offset, piece.size) for each in users]
+                )
+            yield found
+
+    def _users(self) -> dict[str, list[Entry]]:
+        """The files that need each member; a patch belongs to the files that are made with it."""
+        files = by_blob(self.index.entries)
+        for each in self.index.borrowed:
+            for source in each.sources:
+                if source.patch is not None:
+                    files.setdefault(source.patch, []).extend(files[each.digest])
+        return files
+
     def text(self, section: Section) -> str:
         """One of the texts of the index."""
         with self._volumes.opened() as volumes:
@@ -268,7 +306,7 @@ class VerifiedBundle:
 
     def check(self, sink: Sink, *, stage: str = "check") -> tuple[Damage, ...]:
         """Read the whole bundle once, on all cores, and list every damaged range; some files share a member."""
-        files = by_blob(self.index.entries)
+        files = self._users()
         wanted = [Wanted(blob, (), tuple(files[blob.digest])) for blob in self.index.blobs]
         runtime = self.index.runtime
         with self._volumes.opened() as volumes:
@@ -282,7 +320,37 @@ class VerifiedBundle:
         entry = next((entry for entry in self.index.entries if entry.path == path), None)
         if entry is None:
             raise UsageError("entry-unknown", f"{path} is not in {self.path.name}", remedy="see --list")
-        return entry, next(blob for blob in self.index.blobs if blob.digest == entry.blob)
+        blob = next((blob for blob in self.index.blobs if blob.digest == entry.blob), None)
+        if blob is None:
+            raise self._borrowed(entry)
+        return entry, blob
+
+    def _borrowed(self, entry: Entry) -> UsageError:
+        return UsageError(
+            "entry-borrowed",
+            f"{entry.path} is not in {self.path.name}: an upgrade takes it from the installed release",
+            remedy="use the full bundle",
+        )
+
+
+class _Pieces(RawIOBase):
+    """Pieces, one after the other, as a file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._left = pieces, memoryview(b"")
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)
+        if not self._left:
+            self._left = memoryview(next(self._pieces, b""))
+        count = min(len(view), len(self._left))
+        view[:count], self._left = self._left[:count], self._left[count:]
+        return count
 
 
 class _Stream(RawIOBase):

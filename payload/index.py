@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 import zstandard
 from pydantic import TypeAdapter, ValidationError
 
-from payload.digest import digest_bytes
+from payload.digest import Digest, digest_bytes
 from payload.errors import IntegrityError
 from payload.format import CHUNK_SIZE, MAX_INDEX_CONTENT, STUB_SIZE, Trailer, aligned
 from payload.model import Blob, Entry, Index
@@ -128,18 +128,39 @@ def pieces(size: int) -> list[int]:
 
 def _check_entries(index: Index) -> None:
     blobs = {blob.digest for blob in index.blobs}
+    borrowed = {each.digest for each in index.borrowed}
+    _check_borrowed(index, blobs)
     paths: set[str] = set()
     for entry in index.entries:
         if entry.path in paths:
             raise _damaged(f"{entry.path} is listed twice")
-        if entry.blob not in blobs:
+        if entry.blob not in blobs and entry.blob not in borrowed:
             raise _damaged(f"{entry.path} has no member")
         paths.add(entry.path)
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     if clash := sorted(paths & folders):
         raise _damaged(f"{clash[0]} is a file and a folder")
-    if unused := blobs - {entry.blob for entry in index.entries}:
+    wanted = {entry.blob for entry in index.entries}
+    patches = {source.patch for each in index.borrowed for source in each.sources}
+    if unused := (blobs - wanted - patches) | (borrowed - wanted):
         raise _damaged(f"{len(unused)} members belong to no file")
+
+
+def _check_borrowed(index: Index, blobs: set[Digest]) -> None:
+    for each in index.borrowed:
+        if each.digest in blobs or len(each.sources) != len(index.bases):
+            raise _damaged(f"{each.digest} is in the file, or not in every base")
+        if any(source.patch is not None and source.patch not in blobs for source in each.sources):
+            raise _damaged(f"a patch of {each.digest} is not in the file")
+    if len({each.digest for each in index.borrowed}) < len(index.borrowed):
+        raise _damaged("a borrowed content is listed twice")
+
+
+def release_digest(index: Index) -> Digest:
+    """What a release is, however it came: equal for the full bundle and for upgrade bundles of the same build."""
+    rows = (f"{entry.mode} {entry.blob} {entry.component} {entry.path}\n" for entry in index.entries)
+    product = index.manifest.product
+    return digest_bytes(f"{product.name} {product.version} {index.runtime.digest}\n{''.join(rows)}".encode())
 
 
 def by_blob(entries: Iterable[Entry]) -> dict[str, list[Entry]]:

@@ -22,6 +22,8 @@ FORMAT_VERSION = 1
 PYTHON_ARCHIVE = "tools/python.tar.gz"
 """Where a release has the portable Python: an archive with the one folder `PYTHON_FOLDER`."""
 PYTHON_FOLDER = "python"
+SBOM_PATH = "sbom.cdx.json"
+"""Where a release has its bill of materials."""
 OLDEST_GLIBC = "2.2"
 """The first glibc of x86_64: what needs it needs nothing in particular."""
 
@@ -454,11 +456,33 @@ class Entry(Document):
     """A file: where it goes under the release folder, and whose bytes it has."""
 
     component: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9/_.-]{0,99}$")]
-    """`server`, `agents/NAME`, `images/NAME`, `repository`, `templates`, `tools`, `python`,
-    `lock`."""
+    """`server`, `agents/NAME`, `images/NAME`, `repository`, `templates`, `tools`, `python`, `lock`, `sbom`."""
     path: RelativePath
     mode: Annotated[int, Field(ge=0, le=0o777)]
     blob: Digest
+
+
+class Base(Document):
+    """A release that an upgrade bundle can be installed over."""
+
+    version: Version
+    release: Digest
+    """See `payload.index.release_digest`."""
+
+
+class Source(Document):
+    """A file of a base, and what makes the wanted content from it: nothing, or the patch in the member `patch`."""
+
+    path: RelativePath
+    patch: Digest | None = None
+
+
+class Borrowed(Document):
+    """A content that an upgrade bundle does not hold. `sources` has one for each base, in their order."""
+
+    digest: Digest
+    size: int = Field(ge=0)
+    sources: tuple[Source, ...]
 
 
 class Index(Document):
@@ -480,3 +504,12 @@ class Index(Document):
     listing: Section
     blobs: tuple[Blob, ...]
     entries: tuple[Entry, ...]
+    bases: tuple[Base, ...] = ()
+    """Of an upgrade bundle: any one of these must be installed."""
+    borrowed: tuple[Borrowed, ...] = ()
+
+    @property
+    def content_sizes(self) -> dict[Digest, int]:
+        """The size of every content, inside the file or not, by its digest."""
+        sizes = {blob.digest: blob.size for blob in self.blobs}
+        return sizes | {each.digest: each.size for each in self.borrowed}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 
 from payload.digest import hex_of
-from payload.model import Blob, Entry, Manifest, Target
+from payload.model import Base, Blob, Borrowed, Entry, Manifest, Target
 from payload.trust import PublicKey
 
 PROGRAM = "@program@"
@@ -19,10 +19,11 @@ LISTING_COLUMNS = 110
 """Bytes of a row before what people read: mode, codec, offset, stored size, SHA-256 of the content."""
 
 
-def listing_text(entries: Iterable[Entry], blobs: Iterable[Blob]) -> str:
-    """One row for each file."""
+def listing_text(entries: Iterable[Entry], blobs: Iterable[Blob], borrowed: Iterable[Borrowed] = ()) -> str:
+    """One row for each file. The codec of one that is not in the file is `base`."""
     by_digest = {blob.digest: blob for blob in blobs}
-    return "".join(map(_row, entries, (by_digest[entry.blob] for entry in entries)))
+    sizes = {each.digest: each.size for each in borrowed}
+    return "".join(_row(entry, by_digest.get(entry.blob), sizes.get(entry.blob, 0)) for entry in entries)
 
 
 def human_rows(listing: str) -> tuple[str, ...]:
@@ -30,7 +31,7 @@ def human_rows(listing: str) -> tuple[str, ...]:
     return tuple(row[LISTING_COLUMNS:] for row in listing.splitlines())
 
 
-def info_text(manifest: Manifest, *, created: int, keys: Iterable[PublicKey]) -> str:
+def info_text(manifest: Manifest, *, created: int, keys: Iterable[PublicKey], bases: Iterable[Base] = ()) -> str:
     """What the bundle is, in its own words."""
     product = manifest.product
     lines = (
@@ -39,6 +40,7 @@ def info_text(manifest: Manifest, *, created: int, keys: Iterable[PublicKey]) ->
         *(f"  vendor's key:  {key.fingerprint}" for key in keys),
         *(f"  for:           {_hosts(each)}" for each in manifest.targets),
         f"  upgrades from: {product.upgrades_from or 'no release'}",
+        *(f"  needs:         {each.version} to be installed, or another one listed here" for each in bases),
         f"  packages:      {', '.join(manifest.repository.packages) or 'none'}",
         f"  mirrors (-R):  {', '.join(sorted(manifest.mirrors)) or 'none by name; a URL works'}",
         *(f"  image:         {image.name}{'' if image.embed else ' (not embedded)'}" for image in manifest.images),
@@ -53,9 +55,10 @@ def _hosts(target: Target) -> str:
     return f"{', '.join(target.os)} on {target.arch}, {python}"
 
 
-def _row(entry: Entry, blob: Blob) -> str:
-    columns = f"{entry.mode:04o} {blob.codec:<4} {blob.offset:>16} {blob.stored_size:>16} {hex_of(blob.digest)}"
-    return f"{columns:<{LISTING_COLUMNS}}{blob.size:>12}  {entry.component:<20}  {entry.path}\n"
+def _row(entry: Entry, blob: Blob | None, size: int) -> str:
+    codec, offset, stored = (blob.codec, blob.offset, blob.stored_size) if blob else ("base", 0, 0)
+    columns = f"{entry.mode:04o} {codec:<4} {offset:>16} {stored:>16} {hex_of(entry.blob)}"
+    return f"{columns:<{LISTING_COLUMNS}}{blob.size if blob else size:>12}  {entry.component:<20}  {entry.path}\n"
 
 
 def _printable(line: str) -> str:

@@ -20,7 +20,7 @@ from payload.effects import fsync_dir
 from payload.errors import UsageError
 from payload.format import CHUNK_SIZE, STUB_SIZE, TRAILER_SIZE, Trailer, aligned
 from payload.index import encode_index, encode_signatures
-from payload.model import OLDEST_GLIBC, Blob, Chunk, Entry, Index, Lock, Manifest, Section
+from payload.model import OLDEST_GLIBC, Base, Blob, Borrowed, Chunk, Entry, Index, Lock, Manifest, Section
 from payload.statement import statement_of
 from payload.texts import info_text, listing_text
 from payload.trust import Keyring, PrivateKey
@@ -61,6 +61,7 @@ class BundleWriter:
         self._known: set[Digest] = set()
         self._blobs: list[Blob] = []
         self._entries: list[Entry] = []
+        self._borrowed: dict[Digest, Borrowed] = {}
         self._small: deque[tuple[Digest, int, Future[_Packed]]] = deque()
 
     def __enter__(self) -> BundleWriter:
@@ -90,6 +91,17 @@ class BundleWriter:
         digest = self._add_large(chain((first, second), pieces), wanted) if second else self._add_small(first, wanted)
         self._entries.append(Entry(component=component, path=path, mode=mode, blob=digest))
 
+    def borrow(self, content: Borrowed, *, path: str, component: str, mode: int = 0o644) -> None:
+        """Add a file whose content the bases have, or patches that were added before make from what they have."""
+        self._borrowed[content.digest] = content
+        self._entries.append(Entry(component=component, path=path, mode=mode, blob=content.digest))
+
+    def add_patch(self, source: Path) -> Digest:
+        """Add a patch and say its digest: see `borrow`."""
+        pieces = _chunks(source, CHUNK_SIZE)
+        first, second = next(pieces, b""), next(pieces, None)
+        return self._add_large(chain((first, second), pieces), "raw") if second else self._add_small(first, "raw")
+
     def finish(
         self,
         *,
@@ -100,6 +112,7 @@ class BundleWriter:
         keyring: Keyring,
         signers: Sequence[PrivateKey],
         help: str,
+        bases: tuple[Base, ...] = (),
     ) -> Index:
         """Write texts, index, signatures and trailer, make all durable and give the file its name (mode 0755).
 
@@ -109,8 +122,9 @@ class BundleWriter:
         self._end = aligned(self._end)
         self._out.truncate(self._end)
         self._out.seek(self._end)
-        info = info_text(manifest, created=created, keys=keyring.keys)
-        texts = (help, info, listing_text(self._entries, self._blobs))
+        info = info_text(manifest, created=created, keys=keyring.keys, bases=bases)
+        borrowed = tuple(self._borrowed.values())
+        texts = (help, info, listing_text(self._entries, self._blobs, borrowed))
         sections = [self._append([text.encode()]) for text in texts]
         index = Index(
             created=created,
@@ -125,6 +139,8 @@ class BundleWriter:
             listing=sections[2],
             blobs=tuple(self._blobs),
             entries=tuple(self._entries),
+            bases=bases,
+            borrowed=borrowed,
         )
         stored = encode_index(index)
         message = statement_of(index, stored).message()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import rpmfile  # type: ignore[import-untyped]
 
@@ -14,6 +14,7 @@ from repos.nevra import Evr, Nevra, Requirement
 
 _SENSE = ((2, "<"), (4, ">"), (8, "="))
 _LEAD = b"\xed\xab\xee\xdb"
+Chosen = TypeVar("Chosen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,26 @@ def read_rpm(path: Path) -> RpmFacts:
         IntegrityError: it is no RPM, or its header is damaged.
         OSError: it cannot be read.
     """
+    return _read(path, _facts)
+
+
+def read_license(path: Path) -> str | None:
+    """What the RPM at `path` says that its license is.
+
+    Raises:
+        IntegrityError, OSError: see `read_rpm`.
+    """
+    return _read(path, lambda headers: _text(headers["copyright"]) if "copyright" in headers else None)
+
+
+def _read(path: Path, choose: Callable[[dict[str, Any]], Chosen]) -> Chosen:
     with path.open("rb") as stream:
         if stream.read(4) != _LEAD:
             raise _damaged(path, "it does not begin as an RPM does")
         stream.seek(0)
         try:
             with rpmfile.open(fileobj=stream) as rpm:
-                return _facts(rpm.headers)
+                return choose(rpm.headers)
         # The library answers a damaged header with whatever its parsing ran into; each of these means the same here.
         except Exception as error:
             raise _damaged(path, f"{type(error).__name__}: {error}") from error

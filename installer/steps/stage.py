@@ -11,8 +11,10 @@ from typing_extensions import override
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import missing_parents, remove_empty, remove_tree
 from payload.archive import VerifiedBundle
+from payload.borrow import Takeover, borrowed_entries
 from payload.digest import digest_file
 from payload.effects import atomic_write, sync_filesystem
+from payload.errors import IntegrityError
 from payload.events import Sink, stage
 from payload.model import Entry, Index
 from repos.offline import PACKAGES_FOLDER
@@ -26,6 +28,14 @@ class StageBefore:
 
     missing: tuple[Path, ...]
     existed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BaseRelease:
+    """The installed release that an upgrade bundle is completed from: the number of the base, and its folder."""
+
+    number: int
+    folder: Path
 
 
 @register
@@ -44,6 +54,7 @@ class StageRelease(Step[StageBefore]):
     repair: bool = False
     all_packages: bool = True
     """Else RPM packages stay in the bundle and are only read and checked: whoever installs them takes them there."""
+    base: BaseRelease | None = None
 
     @override
     def describe(self) -> str:
@@ -72,16 +83,34 @@ class StageRelease(Step[StageBefore]):
         sync_filesystem(self.release)
 
     def _unpack(self, bundle: VerifiedBundle, wanted: frozenset[str], sink: Sink) -> None:
+        outside = borrowed_entries(bundle) & wanted
+        if outside and self.base is None:
+            raise IntegrityError(
+                "base-missing",
+                f"{len(outside)} files are not in this upgrade bundle, and no release that has them lies here",
+                details="\n".join(sorted(outside)),
+                remedy="use the full bundle of this version",
+            )
+
         def written(entry: Entry) -> bool:
-            return entry.path in wanted
+            return entry.path in wanted and entry.path not in outside
 
         def checked(entry: Entry) -> bool:
             return is_package(entry.path) and not written(entry)
 
-        text = f"unpack and verify {len(wanted)} files"
+        text = f"unpack and verify {len(wanted - outside)} files"
         total = bundle.stored_size(lambda entry: written(entry) or checked(entry))
         with stage(sink, self.kind, text, total=total):
             bundle.extract(self.release, select=written, check=checked, sink=sink, stage=self.kind)
+        if self.base is not None and outside:
+            self._take(bundle, self.base, outside, sink)
+
+    def _take(self, bundle: VerifiedBundle, base: BaseRelease, outside: frozenset[str], sink: Sink) -> None:
+        sizes = bundle.index.content_sizes
+        total = sum(sizes[entry.blob] for entry in bundle.index.entries if entry.path in outside)
+        with stage(sink, self.kind, f"take {len(outside)} files from {base.folder}", total=total):
+            takeover = Takeover(bundle, base.number, base.folder, self.release)
+            takeover.run(lambda entry: entry.path in outside, sink=sink, stage=self.kind)
 
     @override
     def undo(self, undo: StageBefore, host: Host) -> None:

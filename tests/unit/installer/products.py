@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
+import random
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from builder.delta import open_bases, reduce
+from builder.stage import Staged
 from payload import effects
 from payload.errors import CommandError
+from payload.events import NullSink
 from payload.model import Lock, LockedImage, LockedWheel, Manifest
 from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
@@ -71,7 +76,7 @@ def wheel(version: str) -> tuple[str, bytes]:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, text in files.items():
-            archive.writestr(name, text)
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
     return f"app-{version}-py3-none-any.whl", out.getvalue()
 
 
@@ -108,9 +113,17 @@ def manifest(version: str, system: str) -> Manifest:
     return Manifest.model_validate(document)
 
 
-def build(folder: Path, key: PrivateKey, version: str, system: str, *, config: str = "1.0") -> Path:
-    """Bundle the product."""
-    path = folder / f"app-installer-{version}.bin"
+def large_file(version: str) -> bytes:
+    """Half a megabyte that nothing compresses, of which each version changes a little."""
+    content = random.Random(1).randbytes(500_000)
+    return content[:250_000] + version.encode() + content[250_000:]
+
+
+def build(
+    folder: Path, key: PrivateKey, version: str, system: str, *, config: str = "1.0", bases: Sequence[Path] = ()
+) -> Path:
+    """Bundle the product; with `bases` as an upgrade bundle for those."""
+    path = folder / f"app-{'upgrade' if bases else 'installer'}-{version}.bin"
     name, content = wheel(version)
     pip = pip_wheel()
     zero = "sha256:" + "0" * 64
@@ -126,13 +139,26 @@ def build(folder: Path, key: PrivateKey, version: str, system: str, *, config: s
         ),
     )
     pinned = f"app=={version} --hash=sha256:{hashlib.sha256(content).hexdigest()}\n"
+    tree = (
+        Staged(content, f"wheels/server/{name}", "server"),
+        Staged(pinned.encode(), "wheels/server/requirements.txt", "server"),
+        Staged(pip, f"tools/{pip.name}", "tools"),
+        Staged(UNIT.encode(), "templates/units/app.service.j2", "templates"),
+        Staged((CONFIG % config).encode(), "templates/config/app.toml.j2", "templates"),
+        Staged(IMAGE, "images/small.qcow2", "images/small"),
+        Staged(large_file(version), "tools/large.data", "tools"),
+    )
+    scratch = folder / f"scratch-{path.name}"
+    scratch.mkdir()
+    reduced = reduce(tree, open_bases(bases, manifest(version, system)), scratch=scratch, sink=NullSink())
     with BundleWriter(path, stub=lambda section: b"#!/bin/sh\nexit 0\n", runtime=_runtime(folder)) as writer:
-        writer.add(content, path=f"wheels/server/{name}", component="server")
-        writer.add(pinned.encode(), path="wheels/server/requirements.txt", component="server")
-        writer.add(pip, path=f"tools/{pip.name}", component="tools")
-        writer.add(UNIT.encode(), path="templates/units/app.service.j2", component="templates")
-        writer.add((CONFIG % config).encode(), path="templates/config/app.toml.j2", component="templates")
-        writer.add(IMAGE, path="images/small.qcow2", component="images/small")
+        for patch in reduced.patches:
+            writer.add_patch(patch)
+        for staged in tree:
+            if borrowed := reduced.borrowed.get(staged.path):
+                writer.borrow(borrowed, path=staged.path, component=staged.component)
+            else:
+                writer.add(staged.source, path=staged.path, component=staged.component)
         writer.finish(
             manifest=manifest(version, system),
             lock=lock,
@@ -140,13 +166,14 @@ def build(folder: Path, key: PrivateKey, version: str, system: str, *, config: s
             keyring=Keyring(keys=(key.public,)),
             signers=[key],
             help="help",
+            bases=reduced.bases,
         )
     return path
 
 
 def _runtime(folder: Path) -> Path:
     path = folder / "runtime.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
+    with gzip.GzipFile(path, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
         member = tarfile.TarInfo("sealift-runtime")
         member.mode = 0o755
         archive.addfile(member, io.BytesIO(b""))

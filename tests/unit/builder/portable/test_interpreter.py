@@ -72,7 +72,7 @@ def test_a_bundled_python_is_in_the_release_and_with_each_agent(site: Site, whee
     bring(site, 'path = "python.tar.gz"', hex_of(sha256(file)), bundled=True)
     site.rewrite('python = ">=3.11"\n', "")
     lock, loaded = locked(site), load_manifest(site.manifest)
-    tree = stage_release(loaded, lock, site.store, created=0, rpm_key=tmp_path / "no.gpg", scratch=tmp_path)
+    tree = stage_release(loaded, lock, site.store, created=0, rpm_key=tmp_path / "no.gpg", scratch=tmp_path, sbom="")
     found = {staged.path for staged in tree if staged.path.endswith("/python.tar.gz")}
     agents = {f"agents/{agent.name}/python.tar.gz" for agent in loaded.manifest.agents}
     assert found == {"tools/python.tar.gz", *agents}

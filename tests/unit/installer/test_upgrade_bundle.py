@@ -1,0 +1,105 @@
+"""Upgrade bundles: what they leave out, what an upgrade makes of them, and whom they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from payload.archive import open_bundle
+from payload.errors import ExitCode, IntegrityError, UsageError
+from payload.events import NullSink
+from payload.trust import PrivateKey
+from tests.unit.installer.products import build
+from tests.unit.installer.test_flow import INSTALL, UPGRADE, Lab, bundles, key, lab  # noqa: F401 - fixtures
+
+
+@pytest.fixture
+def upgrade(lab: Lab, key: PrivateKey, bundles: dict[str, Path], tmp_path: Path) -> Path:  # noqa: F811
+    """An upgrade bundle to 1.1.0, beside the full ones."""
+    folder = tmp_path / "made"
+    folder.mkdir()
+    system = open_bundle(bundles["1.0.0"]).claimed.manifest.targets[0].os[0]
+    path = build(folder, key, "1.1.0", system, config="1.1", bases=[bundles["1.0.0"]])
+    lab.bundles = bundles | {"upgrade": path}
+    return path
+
+
+def release_tree(lab: Lab, version: str) -> dict[str, bytes]:  # noqa: F811
+    release = lab.layout.release(version)
+    left_out = {"venv", "index.json"}
+    return {
+        str(path.relative_to(release)): path.read_bytes()
+        for path in sorted(release.rglob("*"))
+        if path.is_file() and path.relative_to(release).parts[0] not in left_out
+    }
+
+
+def test_it_holds_what_the_base_lacks(upgrade: Path) -> None:
+    bundle = open_bundle(upgrade)
+    assert [str(base.version) for base in bundle.claimed.bases] == ["1.0.0"]
+    by_path = {entry.path: entry.blob for entry in bundle.claimed.entries}
+    sources = {each.digest: each.sources[0] for each in bundle.claimed.borrowed}
+    assert sources[by_path["images/small.qcow2"]].patch is None
+    assert sources[by_path["tools/large.data"]].patch is not None
+    patch = next(b for b in bundle.claimed.blobs if b.digest == sources[by_path["tools/large.data"]].patch)
+    assert patch.stored_size < 1000, "half a megabyte, of which five bytes changed"
+    assert by_path["templates/config/app.toml.j2"] not in sources, "it is read before anything is staged"
+    verified = bundle.known(bundle.digest)
+    assert verified.check(NullSink()) == ()
+    assert "needs:         1.0.0" in verified.text(verified.index.info)
+    with pytest.raises(UsageError, match="takes it from the installed release"):
+        verified.read("images/small.qcow2")
+
+
+def test_the_release_is_the_one_of_the_full_bundle(lab: Lab, upgrade: Path) -> None:  # noqa: F811
+    lab.run("1.0.0")
+    lab.run("upgrade", UPGRADE)
+    made = release_tree(lab, "1.1.0")
+    full = open_bundle(lab.bundles["1.1.0"])
+    expected = lab.root / "expected"
+    full.known(full.digest).extract(expected, sink=NullSink(), stage="t")
+    for entry in full.claimed.entries:
+        assert made[entry.path] == (expected / entry.path).read_bytes()
+        assert (lab.layout.release("1.1.0") / entry.path).stat().st_mode & 0o777 == entry.mode
+    assert "nothing to do" in "\n".join(lab.run("1.1.0", UPGRADE)), "the full bundle is the same release"
+
+
+def test_files_that_were_altered_by_hand_are_named_and_nothing_changes(lab: Lab, upgrade: Path) -> None:  # noqa: F811
+    lab.run("1.0.0")
+    release = lab.layout.release("1.0.0")
+    large = release / "tools/large.data"
+    large.write_bytes(large.read_bytes()[:-1] + b"x")
+    (release / "images/small.qcow2").unlink()
+    before = lab.tree()
+    with pytest.raises(IntegrityError) as caught:
+        lab.run("upgrade", UPGRADE)
+    assert caught.value.code == "base-altered"
+    assert all(name in caught.value.details for name in ("tools/large.data", "images/small.qcow2"))
+    assert lab.tree() == before
+    lab.run("1.0.0")  # its own bundle repairs it
+    lab.run("upgrade", UPGRADE)
+    assert str(lab.layout.current.readlink()) == "releases/1.1.0"
+
+
+def test_a_fresh_host_and_another_release_are_refused(lab: Lab, upgrade: Path, tmp_path: Path) -> None:  # noqa: F811
+    with pytest.raises(UsageError) as caught:
+        lab.run("upgrade", INSTALL)
+    assert (caught.value.code, caught.value.exit_code) == ("upgrade-bundle", ExitCode.USAGE)
+    assert "1.0.0" in caught.value.details
+
+
+def test_a_damaged_patch_is_damage_of_the_bundle(lab: Lab, upgrade: Path) -> None:  # noqa: F811
+    index = open_bundle(upgrade).claimed
+    large = next(entry.blob for entry in index.entries if entry.path == "tools/large.data")
+    name = next(each.sources[0].patch for each in index.borrowed if each.digest == large)
+    blob = next(blob for blob in index.blobs if blob.digest == name)
+    content = bytearray(upgrade.read_bytes())
+    content[blob.offset + blob.stored_size // 2] ^= 4
+    upgrade.write_bytes(content)
+    (damage,) = open_bundle(upgrade).known(open_bundle(upgrade).digest).check(NullSink())
+    assert damage.path == "tools/large.data"
+    lab.run("1.0.0")
+    with pytest.raises(IntegrityError) as caught:
+        lab.run("upgrade", UPGRADE)
+    assert caught.value.code == "bundle-damaged"

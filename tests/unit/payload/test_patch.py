@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from payload import patch
+from payload.errors import IntegrityError
+from payload.patch import apply_patch, make_patch
+
+
+def roundtrip(folder: Path, old: bytes, new: bytes) -> int:
+    """Make and apply; the size of the patch."""
+    for name, content in (("old", old), ("new", new)):
+        (folder / name).write_bytes(content)
+    size = make_patch(folder / "old", folder / "new", folder / "patch")
+    with (folder / "patch").open("rb") as stream, (folder / "old").open("rb") as before:
+        assert b"".join(apply_patch(stream, before.fileno())) == new
+    return size
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"", b""), (b"", b"x" * 99), (b"x" * 99, b""), (b"abc" * 999, b"abd" * 999)])
+def test_small_and_empty_files(tmp_path: Path, old: bytes, new: bytes) -> None:
+    roundtrip(tmp_path, old, new)
+
+
+def test_blocks_that_moved_far_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With small windows: as an image whose clusters are in another order."""
+    for name, size in (("SEGMENT", 1 << 20), ("WINDOW", 2 << 20), ("_UNIT", 1 << 18)):
+        monkeypatch.setattr(patch, name, size)
+    clusters = [random.Random(seed).randbytes(1 << 16) for seed in range(64)]
+    moved = [*clusters[40:], *clusters[:40]]
+    assert roundtrip(tmp_path, b"".join(clusters), b"".join(moved)) < 20_000
+
+
+def test_a_patch_of_something_else_is_refused(tmp_path: Path) -> None:
+    roundtrip(tmp_path, b"abc" * 9999, b"abd" * 9999)
+    content = bytearray((tmp_path / "patch").read_bytes())
+    with (tmp_path / "old").open("rb") as old:
+        for offset in range(16):
+            broken = bytearray(content)
+            broken[offset] ^= 0xFF
+            (tmp_path / "broken").write_bytes(broken)
+            with (tmp_path / "broken").open("rb") as stream, pytest.raises(IntegrityError):
+                b"".join(apply_patch(stream, old.fileno()))
