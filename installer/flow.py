@@ -88,8 +88,8 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
         InputError: answers are missing or wrong, or a template cannot be rendered.
     """
     index = session.bundle.index
+    chosen_base = choose_base(index.bases, session.state, index.manifest.product.version)
     meaning = decide(session.request, session.state, index.manifest, session.bundle.release, session.program)
-    chosen_base = choose_base(index.bases, session.state, meaning)
     base = chosen_base and BaseRelease(chosen_base[0], session.layout.release(chosen_base[1]))
     if meaning != "same":
         check_replay(session.request, index.manifest, index.created, session.trusted.host, session.program)

@@ -78,9 +78,10 @@ def check_replay(request: Request, manifest: Manifest, created: int, host: HostT
     )
 
 
-def choose_base(bases: tuple[Base, ...], state: State | None, meaning: Meaning) -> tuple[int, Version] | None:
-    """Which base of an upgrade bundle lies on this host: its number and version. None: the bundle is full, or no base
-    is left for a repair, which then does with what the bundle holds.
+def choose_base(bases: tuple[Base, ...], state: State | None, version: Version) -> tuple[int, Version] | None:
+    """Which base of an upgrade bundle of `version` lies on this host: its number and version.
+
+    None: the bundle is full, or it upgrades nothing here. A repair without a base does with what the bundle holds.
 
     Raises:
         UsageError: this host cannot be upgraded with it.
@@ -99,7 +100,7 @@ def choose_base(bases: tuple[Base, ...], state: State | None, meaning: Meaning) 
         for number, base in enumerate(bases):
             if base.release == record.bundle:
                 return number, record.version
-    if meaning == "same":
+    if version <= state.current:
         return None
     raise UsageError(
         "base-missing",

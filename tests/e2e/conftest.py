@@ -58,6 +58,16 @@ class Bundles:
             (bundle,) = (folder / "dist").glob("*.bin")
             return bundle
 
+    def upgrade(self, base: str, name: str) -> Path:
+        """The bundle with which `base` becomes `name`, and that holds only what `base` lacks."""
+        old, full = self[base], self[name]
+        with self._alone(f"{base}-{name}"):
+            path = self.folder / f"{base}-{name}.bin"
+            if not path.exists():
+                manifest = full.parents[1] / "management/bundle.toml"
+                sealift("build", manifest, "--base", old, "--out", path, "--key", self.key, cwd=self.folder)
+            return path
+
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:
         """One worker of the test run at a time makes `what`."""

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from installer.rules import choose_base
+from installer.state import ReleaseRecord, State
 from payload.archive import open_bundle
 from payload.errors import ExitCode, IntegrityError, UsageError
 from payload.events import NullSink
+from payload.model import Base
 from payload.trust import PrivateKey
+from payload.version import Version
 from tests.unit.installer.products import build
 from tests.unit.installer.test_flow import INSTALL, UPGRADE, Lab, bundles, key, lab  # noqa: F401 - fixtures
 
@@ -82,11 +86,25 @@ def test_files_that_were_altered_by_hand_are_named_and_nothing_changes(lab: Lab,
     assert str(lab.layout.current.readlink()) == "releases/1.1.0"
 
 
-def test_a_fresh_host_and_another_release_are_refused(lab: Lab, upgrade: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_fresh_host_is_refused(lab: Lab, upgrade: Path) -> None:  # noqa: F811
+    for request in (INSTALL, UPGRADE):
+        with pytest.raises(UsageError) as caught:
+            lab.run("upgrade", request)
+        assert (caught.value.code, caught.value.exit_code) == ("upgrade-bundle", ExitCode.USAGE)
+        assert "1.0.0" in caught.value.details
+
+
+def test_another_release_is_refused() -> None:
+    base = Base(version=Version("1.0.0"), release=f"sha256:{'1' * 64}")
+    other = ReleaseRecord(version=Version("1.0.0"), installed_at="t", bundle=f"sha256:{'2' * 64}")
+    state = State(product="shop", prefix="/opt/shop", current=other.version, releases=(other,))
     with pytest.raises(UsageError) as caught:
-        lab.run("upgrade", INSTALL)
-    assert (caught.value.code, caught.value.exit_code) == ("upgrade-bundle", ExitCode.USAGE)
-    assert "1.0.0" in caught.value.details
+        choose_base((base,), state, Version("1.1.0"))
+    assert caught.value.code == "base-missing"
+    assert base.release in caught.value.details and other.bundle in caught.value.details
+    assert choose_base((base,), state, Version("1.0.0")) is None, "a repair makes do with what is inside"
+    same = state.model_copy(update={"releases": (other, other.model_copy(update={"bundle": base.release}))})
+    assert choose_base((base,), same, Version("1.1.0")) == (0, Version("1.0.0"))
 
 
 def test_a_damaged_patch_is_damage_of_the_bundle(lab: Lab, upgrade: Path) -> None:  # noqa: F811
