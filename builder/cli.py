@@ -262,6 +262,7 @@ app.command("attach-signature")(signing_commands.attach_signature)
 app.command()(signing_commands.keyring)
 app.command()(content_commands.sbom)
 app.command()(content_commands.diff)
+app.command()(content_commands.rebuild)
 
 
 def main() -> None:

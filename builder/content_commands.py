@@ -1,4 +1,4 @@
-"""The commands that show what is in a bundle, and what changed."""
+"""The commands that show what is in a bundle, what changed, and that it is what its inputs give."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import typer
 
 from builder.console import command
 from builder.diff import changes, to_lines, to_rows
+from builder.rebuild import verify_rebuild
 from payload.archive import open_bundle
 from payload.model import SBOM_PATH
+from payload.store import Store
+from payload.trust import names
 
 _Json = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
 
@@ -43,3 +46,35 @@ def diff(
     with command(json=json, quiet=True) as console:
         found = changes(open_bundle(old).claimed, open_bundle(new).claimed)
         console.result({"changes": to_rows(found)}, "\n".join(to_lines(found)) or "no difference")
+
+
+def rebuild(
+    verify: Annotated[Path, typer.Option("--verify", metavar="X.bin", help="The bundle to prove.")],
+    manifest: Annotated[Path, typer.Argument(metavar="[MANIFEST]", help="In the folder of its sources.")] = Path(
+        "bundle.toml"
+    ),
+    *,
+    base: Annotated[
+        list[Path] | None,
+        typer.Option("--base", metavar="OLD.bin", help="What an upgrade bundle was made with; may be repeated."),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", metavar="DIR", help="Cache of artifacts.", show_default="~/.cache/sealift/store"),
+    ] = None,
+    json: _Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; results and errors only.")] = False,
+) -> None:
+    """Build a bundle again from its manifest's folder and the lock inside, and say whether the same bytes come out.
+
+    No key is needed: the signatures inside are checked, and fit only the same bytes.
+
+    \b
+    Example:
+      sealift rebuild --verify dist/shop-installer-1.0.bin
+    """
+    with command(json=json, quiet=quiet) as console:
+        bundle = verify_rebuild(verify, manifest, bases=base or (), store=Store(store), sink=console.sink)
+        signers = names(bundle.signers) or "nobody"
+        values: dict[str, object] = {"bundle": str(verify), "same": True, "digest": bundle.digest}
+        console.result(values, f"{verify} is what its inputs give, byte for byte; signed by {signers}")

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.delta import open_bases, reduce
-from builder.fetch import fetch
-from builder.freeze import freeze
+from builder.assemble import Inputs, assemble
 from builder.keyring import keyring_of
 from builder.lockfile import earlier_rpms, lock_path, read_lock, write_lock
 from builder.manifest import LoadedManifest, load_manifest
-from builder.pack import Content, check, pack
 from builder.resolve import resolve
-from builder.sbom import sbom_text
 from builder.sources.rpm import Source, explain_rpm
-from builder.stage import stage_release
-from payload.digest import Digest, digest_file
+from payload.digest import Digest
 from payload.effects import fsync_dir
 from payload.errors import InputError
 from payload.events import Sink, stage
@@ -28,6 +22,7 @@ from payload.model import Index, Lock
 from payload.split import split
 from payload.store import Store
 from payload.trust import PrivateKey, PublicKey
+from repos.signing import open_rpm_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +94,18 @@ def build(
             changed.
     """
     loaded = load_manifest(manifest)
-    locked = read_lock(loaded)
-    created = release_time(loaded)
-    keyring = keyring_of(loaded, signers)
-    older = open_bases(bases, loaded.manifest)
-    fetch(loaded, locked, store, sink)
-    runtime = freeze(store, sink, locked.python)
-
     target = (out or default_output(loaded, upgrade=bool(bases))).absolute()
-    with _unnamed(target) as file, _scratch(store) as scratch:
-        with stage(sink, "stage", "lay out the release"):
-            sbom = sbom_text(loaded.manifest, locked, store, runtime=digest_file(runtime), created=created)
-            tree = stage_release(loaded, locked, store, created=created, rpm_key=rpm_key, scratch=scratch, sbom=sbom)
-        (work := scratch / "bases").mkdir()
-        reduced = reduce(tree, older, scratch=work, sink=sink)
-        content = Content(tree, runtime, loaded.manifest, locked, created, keyring, reduced)
-        pack(file, content, signers=signers, file_name=target.name, sink=sink)
-        bundle = check(file, content, signed=bool(signers), sink=sink)
+    inputs = Inputs(
+        loaded,
+        read_lock(loaded),
+        release_time(loaded),
+        keyring_of(loaded, signers),
+        open_rpm_key(rpm_key),
+        target.name,
+        bases,
+    )
+    with _unnamed(target) as file:
+        bundle = assemble(file, inputs, signers=signers, store=store, sink=sink)
         files: tuple[Path, ...] = (target,)
         if volume_size is None:
             file.rename(target)
@@ -148,14 +138,6 @@ def release_time(loaded: LoadedManifest) -> int:
             remedy="give whole seconds since 1970, such as the output of: git log -1 --format=%ct",
         )
     return int(given)
-
-
-@contextmanager
-def _scratch(store: Store) -> Iterator[Path]:
-    """A folder on the store's file system, so that files can be linked from it."""
-    store.root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".stage-", dir=store.root) as name:
-        yield Path(name)
 
 
 @contextmanager

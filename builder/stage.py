@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +18,7 @@ from payload.model import PYTHON_ARCHIVE, SBOM_PATH, Image, Lock, LockedImage, L
 from payload.store import Store
 from repos.createrepo import create_repository
 from repos.offline import REPOSITORY_FOLDER, rpm_key_name
-from repos.signing import open_rpm_key, write_public_key
+from repos.signing import MetadataKey, write_public_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,19 @@ class Staged:
 
 
 def stage_release(
-    loaded: LoadedManifest, lock: Lock, store: Store, *, created: int, rpm_key: Path, scratch: Path, sbom: str
+    loaded: LoadedManifest,
+    lock: Lock,
+    store: Store,
+    *,
+    created: int,
+    rpm_key: AbstractContextManager[MetadataKey],
+    scratch: Path,
+    sbom: str,
 ) -> tuple[Staged, ...]:
     """The release tree, sorted by path. `scratch` is an empty folder on which nothing depends after packing.
 
     Everything that `lock` names must be in `store`. The metadata of the repository has `created` as its revision and is
-    signed with the secret key in `rpm_key`, which is not read for a product without packages.
+    signed with `rpm_key`, which is not opened for a product without packages.
 
     Raises:
         UsageError, InputError: the RPM key is missing or unusable.
@@ -89,11 +97,13 @@ def _repository(rpms: Sequence[LockedRpm], store: Store, folder: Path) -> Iterat
         yield Staged(store.path(rpm.digest), f"{REPOSITORY_FOLDER}/Packages/{rpm.filename}", "repository")
 
 
-def _metadata(product: str, lock: Lock, created: int, rpm_key: Path, folder: Path) -> Iterator[Staged]:
+def _metadata(
+    product: str, lock: Lock, created: int, rpm_key: AbstractContextManager[MetadataKey], folder: Path
+) -> Iterator[Staged]:
     """The metadata of the packages that are in `folder`, its signature, and the key to hold it against."""
     if not lock.rpms:
         return
-    with open_rpm_key(rpm_key) as key:
+    with rpm_key as key:
         create_repository(folder, revision=created, sign=key.sign)
         write_public_key(key, folder / rpm_key_name(product))
     for path in (folder / rpm_key_name(product), *sorted((folder / "repodata").iterdir())):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from payload import effects
 from payload.effects import atomic_write
@@ -23,6 +24,17 @@ _ALGORITHM = "rsa3072"
 # A signature bears its key's time, and a generated key a time that no host's clock is behind: equal inputs give equal
 # bytes, and a host whose clock is wrong does not take the signature for one from the future.
 _BORN = "20200101T000000"
+
+
+class MetadataKey(Protocol):
+    """What signs the metadata of a repository."""
+
+    @property
+    def public(self) -> str:
+        """The public half, armored."""
+
+    def sign(self, document: Path) -> Path:
+        """Write the armored, detached signature of `document` beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,7 @@ def open_rpm_key(path: Path) -> Iterator[RpmKey]:
         yield RpmKey(home, fingerprint, _run(_gpg(home, "--armor", "--export", fingerprint)).output, time)
 
 
-def write_public_key(key: RpmKey, path: Path) -> None:
+def write_public_key(key: MetadataKey, path: Path) -> None:
     """Write the public half, armored, for rpm and dnf."""
     atomic_write(path, key.public.encode())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder import pipeline
+from builder.rebuild import verify_rebuild
 from builder.sign import create_rpm_key
 from payload import effects
 from payload.archive import open_bundle
@@ -117,6 +118,8 @@ def test_the_closure_without_the_baseline_goes_into_the_bundle(
     monkeypatch.setattr("payload.effects._PATH", str(tmp_path / "bin"))
     again = build(vendor, tmp_path / "again" / "demo.bin")
     assert again.path.read_bytes() == built.path.read_bytes()
+    proven = verify_rebuild(again.path, vendor.manifest, bases=(), store=vendor.store, sink=NullSink())
+    assert proven.digest == built.digest, "the signature of the metadata is the one inside"
 
 
 def test_an_unsigned_package_is_not_bundled(vendor: Site, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from payload.digest import hex_of
 from payload.errors import InputError
 from payload.events import NullSink
 from payload.model import Lock
+from repos.signing import open_rpm_key
 from tests.unit.builder.product import Site, sha256
 
 ANSWERS = f'#!/bin/sh\nexec {sys.executable} "$@"\n'
@@ -72,7 +73,8 @@ def test_a_bundled_python_is_in_the_release_and_with_each_agent(site: Site, whee
     bring(site, 'path = "python.tar.gz"', hex_of(sha256(file)), bundled=True)
     site.rewrite('python = ">=3.11"\n', "")
     lock, loaded = locked(site), load_manifest(site.manifest)
-    tree = stage_release(loaded, lock, site.store, created=0, rpm_key=tmp_path / "no.gpg", scratch=tmp_path, sbom="")
+    none = open_rpm_key(tmp_path / "no.gpg")
+    tree = stage_release(loaded, lock, site.store, created=0, rpm_key=none, scratch=tmp_path, sbom="")
     found = {staged.path for staged in tree if staged.path.endswith("/python.tar.gz")}
     agents = {f"agents/{agent.name}/python.tar.gz" for agent in loaded.manifest.agents}
     assert found == {"tools/python.tar.gz", *agents}

@@ -1,0 +1,70 @@
+"""From inputs to an unnamed file: fetch, freeze, stage, leave out what bases have, pack, read back."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.delta import open_bases, reduce
+from builder.fetch import fetch
+from builder.freeze import freeze
+from builder.manifest import LoadedManifest
+from builder.pack import Content, check, pack
+from builder.sbom import sbom_text
+from builder.stage import stage_release
+from payload.archive import VerifiedBundle
+from payload.digest import digest_file
+from payload.events import Sink, stage
+from payload.model import Lock
+from payload.store import Store
+from payload.trust import Keyring, PrivateKey
+from repos.signing import MetadataKey
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that the bytes of a bundle depend on, besides the sources that the lock names and this program."""
+
+    loaded: LoadedManifest
+    lock: Lock
+    created: int
+    keyring: Keyring
+    rpm_key: AbstractContextManager[MetadataKey]
+    """Signs the metadata of the packages; opened once at most."""
+    file_name: str
+    bases: Sequence[Path] = ()
+    """Older bundles: the file holds only what hosts with any one of these lack."""
+
+
+def assemble(file: Path, inputs: Inputs, *, signers: Sequence[PrivateKey], store: Store, sink: Sink) -> VerifiedBundle:
+    """Make the bundle at `file`, which must not exist, and read it back.
+
+    Raises:
+        UsageError, InputError, ResolveError, TrustError, IntegrityError: the message says what.
+    """
+    loaded, lock, created = inputs.loaded, inputs.lock, inputs.created
+    older = open_bases(inputs.bases, loaded.manifest)
+    fetch(loaded, lock, store, sink)
+    runtime = freeze(store, sink, lock.python)
+    with scratch_in(store) as scratch:
+        with stage(sink, "stage", "lay out the release"):
+            sbom = sbom_text(loaded.manifest, lock, store, runtime=digest_file(runtime), created=created)
+            tree = stage_release(
+                loaded, lock, store, created=created, rpm_key=inputs.rpm_key, scratch=scratch, sbom=sbom
+            )
+        (work := scratch / "bases").mkdir()
+        reduced = reduce(tree, older, scratch=work, sink=sink)
+        content = Content(tree, runtime, loaded.manifest, lock, created, inputs.keyring, reduced)
+        pack(file, content, signers=signers, file_name=inputs.file_name, sink=sink)
+        return check(file, content, signed=bool(signers), sink=sink)
+
+
+@contextmanager
+def scratch_in(store: Store) -> Iterator[Path]:
+    """A folder on the store's file system, so that files can be linked from it."""
+    store.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".stage-", dir=store.root) as name:
+        yield Path(name)
