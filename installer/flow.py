@@ -20,7 +20,7 @@ from installer.planning import plan_install, plan_repair, plan_upgrade
 from installer.preflight import Finding, Subject, examine, report_lines
 from installer.report import final_report
 from installer.rules import Meaning, check_replay, choose_base, chosen_mirror, decide
-from installer.session import Session, new_run, new_trust, place
+from installer.session import Session, new_run, new_trust, open_session
 from installer.state import load_state
 from installer.steps.packages import BUNDLE_NAME, FOLDER_NAME
 from installer.steps.service import active_units
@@ -283,6 +283,12 @@ def _recover(session: Session) -> Session:
     for outcome in recover(session.layout, session.host):
         text = f"the {outcome.plan.mode} of {outcome.plan.version} that was cut off: {outcome.result}"
         session.sink.emit(Note(text))
-    state = load_state(session.layout)  # what was read before may be what the cut-off run had written
-    layout = place(session.name, state, session.request, session.layout.root)
-    return replace(session, state=state, layout=layout)
+    # What was read before, whose bundles this host takes among it, may be what the cut-off run had written.
+    return open_session(
+        session.request,
+        session.bundle.path,
+        session.sink,
+        session.dialogue,
+        root=session.layout.root,
+        run=session.host.run,
+    )
