@@ -87,10 +87,11 @@ class Dialect:
     def preview(
         self, sources: Sequence[Source], cache: Path, packages: Sequence[str], *, removals: bool = False
     ) -> tuple[str, ...]:
-        """The same transaction, resolved and shown, and then refused."""
+        """The same transaction, resolved and shown, and then refused. Its logs go into the cache: nothing happened."""
         program, yes, *others = self.install(sources, cache, packages, removals=removals)
+        logs = () if self.kind == "yum" else (f"--setopt=logdir={cache}",)
         # dnf 4 takes keys by the yes, and refuses the transaction by the no
-        return (program, *((yes,) if self.kind == "dnf" else ()), "--assumeno", *others)
+        return (program, *((yes,) if self.kind == "dnf" else ()), "--assumeno", *logs, *others)
 
     def restore(
         self, sources: Sequence[Source], cache: Path, wanted: Sequence[Nevra], now: frozenset[Nevra]

@@ -18,7 +18,10 @@ from tests.lab import Host, Lab, Snapshot
 WHOLE, BAD = "/root/sealift-installer-1.1.0.bin", "/root/bad.bin"
 QUICK = ("/etc", "/opt", "/var/lib", "/var/log", "/root", "/usr/local")
 ALL = (*QUICK, "/usr")
-NOT_OURS = (WHOLE, BAD, "/root/sealift-installer-1.0.0.bin", "/var/log/journal", "/var/lib/systemd", "/root/.cache")
+NOT_OURS = (
+    *(WHOLE, BAD, "/root/sealift-installer-1.0.0.bin", "/var/log/journal", "/var/lib/systemd", "/root/.cache"),
+    *("/var/lib/dnf/history.sqlite-shm", "/var/lib/dnf/history.sqlite-wal"),  # SQLite's, where dnf only reads
+)
 """The bundles themselves, and what a running system writes by itself."""
 STRANGER = PrivateKey.generate("somebody else")
 

@@ -52,8 +52,8 @@ def test_install_words_of_dnf() -> None:
 @pytest.mark.parametrize(
     ("kind", "start", "learns"),
     [
-        ("dnf", ["p", "-y", "--assumeno", "--noplugins"], False),
-        ("dnf5", ["p", "--assumeno", "--noplugins"], True),
+        ("dnf", ["p", "-y", "--assumeno", f"--setopt=logdir={CACHE}", "--noplugins"], False),
+        ("dnf5", ["p", "--assumeno", f"--setopt=logdir={CACHE}", "--noplugins"], True),
         ("yum", ["p", "--assumeno", "--noplugins"], True),
     ],
 )
