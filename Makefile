@@ -24,9 +24,10 @@ test: setup ## Every test, from unit to end to end
 unit: setup ## The fast tests only
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit
 
-bench: setup ## The bundle file and the mirrors beside their peers (makeself and zstd must be installed)
+bench: setup ## The bundle file, the mirrors and upgrades beside their peers (makeself and zstd must be installed)
 	$(PYTHON) -m tests.bench.bundle
 	$(PYTHON) -m tests.bench.mirror
+	$(PYTHON) -m tests.bench.upgrade
 
 lint: setup ## Linters, types, import contracts
 	$(PYTHON) -m pytest tests/contract

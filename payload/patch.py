@@ -8,7 +8,10 @@ right: callers know its digest.
 from __future__ import annotations
 
 import os
+import re
 import struct
+import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +20,6 @@ from typing import BinaryIO
 
 import zstandard
 
-from payload.digest import digest_bytes
 from payload.errors import IntegrityError
 
 SEGMENT = 8 << 20
@@ -25,8 +27,14 @@ SEGMENT = 8 << 20
 WINDOW = 24 << 20
 """So much of the old file a segment may be made from: with the segment it bounds the memory of making and applying."""
 _UNIT = 1 << 20
-_BLOCK = 4096
-_SAMPLES = 1 << 16
+_NAME = 24
+"""Bytes by which a place is recognized."""
+_SAMPLED = 1 << 12
+"""Units of an old file whose anchors are all remembered; of larger ones, some. A unit has about 256."""
+_ANCHOR = re.compile(
+    b"".join(b"[" + b"".join(re.escape(bytes([16 * n + low])) for n in range(16)) + b"]" for low in (1, 5, 14))
+)
+"""Three bytes by their lower halves: in any kind of content about one place of 4096 is one."""
 _HEAD = struct.Struct("<4sIII")
 _MAGIC = b"SLp1"
 _RANGE = struct.Struct("<QI")
@@ -70,8 +78,10 @@ def apply_patch(patch: BinaryIO, old: int) -> Iterator[bytes]:
 
 def _segment(old: int, content: bytes, ranges: Sequence[Range], level: int) -> bytes:
     window = _window(old, ranges)
+    # zstd forgets the beginning of a dictionary for which its table has too few rows
+    rows_log = {} if level == _THOROUGH else {"hash_log": max(17, len(window).bit_length())}
     parameters = zstandard.ZstdCompressionParameters.from_level(
-        level, source_size=len(content), dict_size=len(window), enable_ldm=True, window_log=_window_log(window, content)
+        level, source_size=len(content), dict_size=len(window), window_log=_window_log(window, content), **rows_log
     )
     dictionary = zstandard.ZstdCompressionDict(window, dict_type=zstandard.DICT_TYPE_RAWCONTENT) if window else None
     frame = zstandard.ZstdCompressor(compression_params=parameters, dict_data=dictionary).compress(content)
@@ -112,41 +122,39 @@ def _window_log(window: bytes, content: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Chooser:
-    """Chooses what of the old file a segment is made from: where its blocks were found, and what lies at its place."""
+    """Chooses what of the old file a segment is made from: where its content was found, and what lies at its place."""
 
     size: int
     places: dict[bytes, int]
-    """Samples of the old file, by the digest of a block."""
+    """What follows an anchor of the old file, and the first unit that has it."""
 
     @classmethod
     def of(cls, old: Path) -> _Chooser:
         size = old.stat().st_size
         places: dict[bytes, int] = {}
         if size > WINDOW:
-            stride = max(_BLOCK, -(-size // _SAMPLES) // _BLOCK * _BLOCK)
+            sparse = -(-size // (_UNIT * _SAMPLED))
             with old.open("rb") as stream:
-                for offset in range(0, size, stride):
-                    block = os.pread(stream.fileno(), _BLOCK, offset)
-                    if block.strip(b"\0"):
-                        places.setdefault(_name(block), offset)
+                for unit in range(-(-size // _UNIT)):
+                    for name in _anchors(os.pread(stream.fileno(), _UNIT, unit * _UNIT), sparse):
+                        places.setdefault(name, unit)
         return cls(size, places)
 
     def ranges(self, content: bytes, start: int) -> tuple[Range, ...]:
         """At most `WINDOW` bytes of the old file, in order."""
         if self.size <= WINDOW:
             return ((0, self.size),) if self.size else ()
-        votes: dict[int, int] = {}
-        for offset in range(0, len(content), _BLOCK):
-            place = self.places.get(_name(content[offset : offset + _BLOCK]))
-            if place is not None:
-                votes[place // _UNIT] = votes.get(place // _UNIT, 0) + 1
+        votes = Counter(self.places[name] for name in _anchors(content, 1) if name in self.places)
         best = sorted(votes, key=lambda unit: (-votes[unit], unit))
-        around = sorted(
-            range(-(-self.size // _UNIT)), key=lambda unit: (abs(unit - (start + SEGMENT // 2) // _UNIT), unit)
-        )
-        chosen = sorted([*dict.fromkeys((*best, *around[: WINDOW // _UNIT]))][: WINDOW // _UNIT])
+        middle = (start + len(content) // 2) // _UNIT
+        around = sorted(range(-(-self.size // _UNIT)), key=lambda unit: (abs(unit - middle), unit))
+        chosen = sorted([*dict.fromkeys((*best, *around))][: WINDOW // _UNIT])
         return tuple((unit * _UNIT, min(_UNIT, self.size - unit * _UNIT)) for unit in chosen)
 
 
-def _name(block: bytes) -> bytes:
-    return bytes.fromhex(digest_bytes(block)[7:39])
+def _anchors(content: bytes, sparse: int) -> Iterator[bytes]:
+    """Names of places that are found by what stands there, wherever it was moved to; one of `sparse` is enough."""
+    for found in _ANCHOR.finditer(content):
+        name = content[found.end() : found.end() + _NAME]
+        if len(name) == _NAME and zlib.crc32(name) % sparse == 0:
+            yield name

@@ -44,3 +44,9 @@ def test_a_patch_of_something_else_is_refused(tmp_path: Path) -> None:
             (tmp_path / "broken").write_bytes(broken)
             with (tmp_path / "broken").open("rb") as stream, pytest.raises(IntegrityError):
                 b"".join(apply_patch(stream, old.fileno()))
+
+
+def test_content_of_a_large_file_is_found_wherever_it_went(tmp_path: Path) -> None:
+    noise = random.Random(5).randbytes(patch.WINDOW + (8 << 20))
+    half = len(noise) // 2
+    assert roundtrip(tmp_path, noise, noise[half + 12_345 :] + b"between" + noise[: half - 999]) < 20_000
