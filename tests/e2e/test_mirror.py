@@ -204,7 +204,6 @@ def unsigned_metadata(place: Path) -> None:
 @pytest.mark.parametrize(
     ("lie", "code"),
     [(tampered_package, 30), (foreign_metadata, 13), (unsigned_metadata, 13)],
-    ids=str,
 )
 def test_a_mirror_that_lies_is_refused(
     lab: Lab, victim: Host, upstream: Path, lie: Callable[[Path], None], code: int
