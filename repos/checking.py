@@ -21,9 +21,9 @@ from repos.considered import DEFAULT
 from repos.createrepo import find_packages
 from repos.metadata import Metadata, load_metadata
 from repos.nevra import Nevra
+from repos.package_signatures import verify_packages
 from repos.pool import Pool
 from repos.repomd import REPOMD
-from repos.signatures import verify_packages
 from repos.signing import SIGNATURE_SUFFIX
 from repos.sync import Fetcher
 

@@ -1,4 +1,4 @@
-"""Facts of an RPM file, read from its header. Nothing is said about its signature: see `repos.signatures`."""
+"""Facts of an RPM file, read from its header. Nothing is said about its signature: see `repos.package_signatures`."""
 
 from __future__ import annotations
 

@@ -146,4 +146,6 @@ def _scratch_home() -> Iterator[Path]:
         yield home
     finally:
         effects.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
+        # Where a user has a folder for run-time files, the agent's socket is there and not in the home.
+        effects.run(["gpgconf", "--homedir", home, "--remove-socketdir"], check=False)
         shutil.rmtree(home, ignore_errors=True)

@@ -17,7 +17,7 @@ from repos.considered import Policy
 from repos.metadata import Metadata, load_metadata
 from repos.nevra import Nevra
 from repos.origin import find_origin
-from repos.signatures import verify_packages
+from repos.package_signatures import verify_packages
 from repos.sync import Access, Download, Fetcher, join_url
 
 

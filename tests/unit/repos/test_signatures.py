@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from payload.errors import InputError, TrustError
-from repos.signatures import verify_metadata, verify_packages
+from repos.package_signatures import verify_packages
+from repos.signatures import verify_metadata
 from tests.unit.repos.conftest import Signer
 
 
