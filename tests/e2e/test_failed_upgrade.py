@@ -17,8 +17,10 @@ from tests.lab.process import Completed
 
 UPGRADE = ["bash", "1.1.0.bin", "-u"]
 # a host that was deleted: a server that starts notes nothing about it
-_ROW = """INSERT INTO ZoneEO VALUES ('z1', 'east', '2026-01-01', '2026-01-01');
-INSERT INTO ClusterEO VALUES ('c1', 'z1', 'first', '2026-01-01', '2026-01-01');
+_ROW = """INSERT INTO ZoneEO (uuid, name, state, type, createDate, lastOpDate)
+  VALUES ('z1', 'east', 'Enabled', 'zstack', '2026-01-01', '2026-01-01');
+INSERT INTO ClusterEO (uuid, zoneUuid, name, hypervisorType, state, type, createDate, lastOpDate)
+  VALUES ('c1', 'z1', 'first', 'KVM', 'Enabled', 'zstack', '2026-01-01', '2026-01-01');
 INSERT INTO HostEO VALUES ('h1', 'z1', 'c1', 'kept', NULL, '10.99.0.1', 'KVM', 'Disabled', 'Disconnected', 'root', 22,
   0, 0, 0, 0, '2026-01-02', '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000');"""
 
