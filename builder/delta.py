@@ -14,7 +14,8 @@ from payload.archive import VerifiedBundle, open_bundle
 from payload.digest import CHUNK, Digest, digest_bytes, digest_file
 from payload.errors import InputError
 from payload.events import Advanced, NullSink, Sink, stage
-from payload.model import Base, Borrowed, Entry, Manifest, Source
+from payload.manifest import Manifest
+from payload.model import Base, Borrowed, Entry, Source
 from payload.patch import make_patch
 
 _ALWAYS_INSIDE = ("templates", "lock", "sbom", "repository")

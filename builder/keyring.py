@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time
 from builder.manifest import LoadedManifest
 from builder.sign import load_public_key
 from payload.errors import UsageError
-from payload.model import Trust
+from payload.manifest import Trust
 from payload.trust import Keyring, PrivateKey, names
 
 

@@ -19,7 +19,7 @@ from builder.problems import Problem, invalid
 from payload.digest import Digest, digest_bytes
 from payload.document import Document
 from payload.errors import InputError
-from payload.model import Manifest
+from payload.manifest import Manifest
 
 _SYNTAX = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 _TYPES = {

@@ -15,7 +15,8 @@ from payload.digest import hex_of
 from payload.errors import IntegrityError
 from payload.events import Advanced, Sink, stage
 from payload.format import STUB_SIZE
-from payload.model import Lock, Manifest, Section
+from payload.manifest import Manifest
+from payload.model import Lock, Section
 from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 from templates.contexts import StubContext

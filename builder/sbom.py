@@ -25,7 +25,8 @@ from packageurl import PackageURL
 from builder import __version__
 from builder.lockfile import lock_text
 from payload.digest import Digest, digest_bytes, hex_of
-from payload.model import Image, Lock, LockedImage, LockedRpm, LockedWheel, Manifest
+from payload.manifest import Image, Manifest
+from payload.model import Lock, LockedImage, LockedRpm, LockedWheel
 from payload.store import Store
 from repos.header import read_license
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from installer.state import AnswerValue
 from payload.errors import InputError
-from payload.model import Answer
+from payload.manifest import Answer
 
 ENVIRONMENT_PREFIX = "SEALIFT_ANSWER_"
 _ALPHABET = string.ascii_letters + string.digits

@@ -8,7 +8,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.prompt import Confirm, Prompt
 
-from payload.model import Answer
+from payload.manifest import Answer
 from payload.trust import Keyring
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from installer.facts import os_release
 from payload.errors import InputError
-from payload.model import Manifest, MirrorFile, Mirrors
+from payload.manifest import Manifest, MirrorFile, Mirrors
 from repos.dialect import Kind
 from repos.mirrors import System
 from repos.probing import Limits

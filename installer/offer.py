@@ -18,7 +18,8 @@ from installer.steps.stage import INDEX_NAME
 from installer.steps.units import Unit
 from payload.digest import Digest
 from payload.errors import InputError, IntegrityError
-from payload.model import Index, Manifest
+from payload.manifest import Manifest
+from payload.model import Index
 from payload.version import Version
 from repos.offline import PACKAGES_FOLDER
 from repos.serving import listening_address

@@ -12,7 +12,7 @@ from installer.served import served_bundle, write_repository_file
 from payload.archive import VerifiedBundle
 from payload.errors import CommandError, PreflightError, ResolveError, UsageError
 from payload.events import Note, Sink, stage
-from payload.model import Manifest
+from payload.manifest import Manifest
 from repos.dialect import Source
 from repos.dnf import PackageManager
 from repos.mirrors import AUTO, System, mirror_repositories

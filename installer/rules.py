@@ -10,7 +10,8 @@ from installer.request import Request
 from installer.state import State
 from payload.digest import Digest
 from payload.errors import TrustError, UsageError
-from payload.model import Base, Manifest
+from payload.manifest import Manifest
+from payload.model import Base
 from payload.version import Version
 
 Meaning = Literal["install", "upgrade", "same"]

@@ -12,7 +12,7 @@ from installer.layout import Layout
 from payload.digest import Digest
 from payload.document import Document
 from payload.errors import IntegrityError, UsageError
-from payload.model import Name
+from payload.fields import Name
 from payload.version import Version
 
 AnswerValue = str | int | bool

@@ -10,7 +10,8 @@ import json
 
 from payload.digest import Digest, digest_bytes
 from payload.document import Document
-from payload.model import Index, Name
+from payload.fields import Name
+from payload.model import Index
 from payload.trust import Keyring
 from payload.version import Version
 

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterable
 
 from payload.digest import hex_of
-from payload.model import Base, Blob, Borrowed, Entry, Manifest, Target
+from payload.manifest import Manifest, Target
+from payload.model import Base, Blob, Borrowed, Entry
 from payload.trust import PublicKey
 
 PROGRAM = "@program@"

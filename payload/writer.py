@@ -20,7 +20,8 @@ from payload.effects import fsync_dir
 from payload.errors import UsageError
 from payload.format import CHUNK_SIZE, STUB_SIZE, TRAILER_SIZE, Trailer, aligned
 from payload.index import encode_index, encode_signatures
-from payload.model import OLDEST_GLIBC, Base, Blob, Borrowed, Chunk, Entry, Index, Lock, Manifest, Section
+from payload.manifest import Manifest
+from payload.model import OLDEST_GLIBC, Base, Blob, Borrowed, Chunk, Entry, Index, Lock, Section
 from payload.statement import statement_of
 from payload.texts import info_text, listing_text
 from payload.trust import Keyring, PrivateKey

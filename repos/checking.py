@@ -14,7 +14,7 @@ import solv  # type: ignore[import-untyped]
 from payload.digest import digest_file
 from payload.errors import SealiftError, TrustError
 from payload.events import NullSink
-from payload.model import Upstream
+from payload.manifest import Upstream
 from payload.store import Store
 from repos.closure import ResolvedPackage, every_package
 from repos.considered import DEFAULT

@@ -19,7 +19,7 @@ import zstandard
 
 from payload.digest import CHUNK, digest_bytes
 from payload.errors import IntegrityError, ResolveError
-from payload.model import Upstream
+from payload.manifest import Upstream
 from repos.origin import Origin, find_origin
 from repos.repomd import CLOSURE_KINDS, REPOMD, MetadataFile, Repomd, bad_metadata, parse_repomd, screen
 from repos.signatures import verify_metadata

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from payload.errors import UsageError
-from payload.model import Manifest, MirrorPlace, Upstream
+from payload.manifest import Manifest, MirrorPlace, Upstream
 from repos.offline import PrivateRepository, RepositoryFile, key_urls
 
 AUTO = "auto"

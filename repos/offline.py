@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from payload.errors import InputError
-from payload.model import Manifest, Upstream
+from payload.manifest import Manifest, Upstream
 from templates.render import render
 
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]")

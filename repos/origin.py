@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from payload.digest import Digest
 from payload.errors import InputError, ResolveError
-from payload.model import Upstream
+from payload.manifest import Upstream
 from repos.mirrors import expand
 from repos.repomd import REPOMD, bad_metadata, parse_xml
 from repos.sync import Fetcher

@@ -17,7 +17,7 @@ import requests
 import urllib3
 
 from payload.errors import IntegrityError, ResolveError, SealiftError, TrustError, UsageError
-from payload.model import Manifest, MirrorPlace, Upstream
+from payload.manifest import Manifest, MirrorPlace, Upstream
 from repos.mirrors import System, places_for
 from repos.offline import key_path
 from repos.repomd import REPOMD, parse_repomd

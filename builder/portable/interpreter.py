@@ -13,7 +13,8 @@ from payload.digest import Digest, digest_file
 from payload.effects import run
 from payload.errors import CommandError, InputError, ResolveError
 from payload.events import Sink, stage
-from payload.model import PYTHON_FOLDER, LockedPython, Runtime
+from payload.manifest import Runtime
+from payload.model import PYTHON_FOLDER, LockedPython
 from payload.store import Store
 from payload.version import parse_version
 from repos.sync import Download, Fetcher

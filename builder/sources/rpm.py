@@ -10,7 +10,8 @@ from builder.memo import mark_checked, was_checked
 from payload.digest import digest_file
 from payload.errors import ResolveError, UsageError
 from payload.events import Note, Sink, stage
-from payload.model import LockedRpm, Repository, Target, Upstream
+from payload.manifest import Repository, Target, Upstream
+from payload.model import LockedRpm
 from payload.store import Store
 from repos.closure import Closure, ResolvedPackage, resolve_closure
 from repos.considered import Policy

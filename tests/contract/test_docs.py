@@ -17,7 +17,7 @@ from builder.cli import app as builder_app
 from builder.manifest import load_manifest
 from installer.cli import bundle_app
 from installer.control_cli import control_app
-from payload.model import Manifest
+from payload.manifest import Manifest
 from payload.trust import PrivateKey
 from templates.render import PRODUCT_VARIABLES
 from tests.paths import CHECKOUT

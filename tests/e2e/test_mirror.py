@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from payload.model import Index, MirrorPlace
+from payload.manifest import MirrorPlace
+from payload.model import Index
 from payload.trust import PrivateKey
 from tests.e2e.conftest import Bundles
 from tests.e2e.forge import Anatomy

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from builder.sources.image import HEADER_SIZE, lock_image, virtual_size
 from payload.errors import InputError
-from payload.model import Image
+from payload.manifest import Image
 from tests.unit.builder.product import qcow2, sha256
 
 

@@ -13,7 +13,8 @@ import pytest
 from builder.diff import changes, to_lines
 from builder.sbom import sbom_text
 from payload.archive import open_bundle
-from payload.model import SBOM_PATH, Lock, LockedRpm, LockedWheel, Manifest
+from payload.manifest import Manifest
+from payload.model import SBOM_PATH, Lock, LockedRpm, LockedWheel
 from payload.store import Store
 from payload.trust import PrivateKey
 from tests.unit.builder.product import write_wheel

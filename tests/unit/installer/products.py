@@ -19,7 +19,8 @@ from builder.stage import Staged
 from payload import effects
 from payload.errors import CommandError
 from payload.events import NullSink
-from payload.model import Lock, LockedImage, LockedWheel, Manifest
+from payload.manifest import Manifest
+from payload.model import Lock, LockedImage, LockedWheel
 from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 

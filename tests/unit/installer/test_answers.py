@@ -6,7 +6,7 @@ import pytest
 
 from installer.answers import Answers, Sources, generate, read_answers_file, read_kept, resolve
 from payload.errors import InputError
-from payload.model import Answer
+from payload.manifest import Answer
 
 PORT = Answer(name="port", prompt="Port", default=8080)
 TLS = Answer(name="tls", prompt="TLS", default=False)

@@ -12,7 +12,7 @@ from installer.request import Request
 from installer.rules import check_replay, chosen_mirror, decide
 from installer.state import ReleaseRecord, State, parse_state
 from payload.errors import IntegrityError, TrustError, UsageError
-from payload.model import Manifest
+from payload.manifest import Manifest
 from payload.trust import Keyring, PrivateKey
 
 DIGEST, OTHER = ("sha256:" + letter * 64 for letter in "ab")

@@ -6,7 +6,8 @@ import io
 import tarfile
 from pathlib import Path
 
-from payload.model import Lock, LockedWheel, Manifest
+from payload.manifest import Manifest
+from payload.model import Lock, LockedWheel
 from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 

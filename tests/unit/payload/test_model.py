@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from payload.model import Image, Manifest
+from payload.manifest import Image, Manifest
 from tests.unit.payload.bundles import manifest
 
 

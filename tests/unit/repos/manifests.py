@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from payload.model import Manifest
+from payload.manifest import Manifest
 
 
 def manifest(

@@ -9,7 +9,7 @@ import pytest
 
 from payload.errors import InputError, ResolveError
 from payload.events import NullSink
-from payload.model import Upstream
+from payload.manifest import Upstream
 from payload.store import Store
 from repos.closure import Closure, resolve_closure
 from repos.considered import Policy, excluded

@@ -11,7 +11,7 @@ import pytest
 from payload import effects
 from payload.errors import IntegrityError
 from payload.events import NullSink
-from payload.model import Upstream
+from payload.manifest import Upstream
 from payload.store import Store
 from repos.closure import resolve_closure
 from repos.createrepo import create_repository

@@ -14,7 +14,7 @@ import zstandard
 
 from payload.errors import IntegrityError, ResolveError, TrustError
 from payload.events import NullSink
-from payload.model import Upstream
+from payload.manifest import Upstream
 from payload.store import Store
 from repos.closure import resolve_closure
 from repos.metadata import load_metadata

@@ -10,7 +10,7 @@ import pytest
 
 from payload.errors import InputError, IntegrityError, ResolveError
 from payload.events import NullSink
-from payload.model import Upstream
+from payload.manifest import Upstream
 from payload.store import Store
 from repos.metadata import Metadata, load_metadata
 from repos.origin import find_origin, parse_metalink

@@ -10,7 +10,7 @@ from installer.layout import Layout
 from installer.offer import Offer
 from installer.preflight import CHECKS, Subject, examine
 from installer.steps.units import Unit
-from payload.model import Manifest
+from payload.manifest import Manifest
 from repos.preview import Preview
 
 LAYOUT = Layout.of("app")
