@@ -8,6 +8,8 @@ from typing import Annotated
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, StringConstraints
 
+_NAME_MAX = 255
+
 
 def _relative(value: str) -> str:
     path = PurePosixPath(value)
@@ -15,6 +17,8 @@ def _relative(value: str) -> str:
         raise ValueError(f"{value!r} must be a plain relative path: no '..', no leading '/', no './', no empty part")
     if "\\" in value or not value.isprintable():
         raise ValueError(f"{value!r} has a backslash or a letter that cannot be printed")
+    if any(len(part.encode()) > _NAME_MAX for part in path.parts):
+        raise ValueError(f"{value!r} has a part of more than {_NAME_MAX} bytes, which no file system takes")
     return value
 
 

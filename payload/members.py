@@ -18,10 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import zstandard
-
 from payload.digest import CHUNK, Digest, digest_bytes
 from payload.format import CHUNK_SIZE, aligned
+from payload.frames import frame_content
 from payload.index import pieces
 from payload.model import Blob, Entry
 from payload.volumes import OpenVolumes
@@ -82,13 +81,7 @@ def content(volumes: OpenVolumes, piece: Piece) -> bytes | None:
     stored = volumes.pread(piece.size, piece.offset)
     if digest_bytes(stored) != piece.digest:
         return None
-    if piece.codec == "raw":
-        return stored
-    try:
-        plain = zstandard.ZstdDecompressor().decompress(stored, max_output_size=piece.content_size)
-    except zstandard.ZstdError:
-        return None
-    return plain if len(plain) == piece.content_size else None
+    return stored if piece.codec == "raw" else frame_content(stored, piece.content_size)
 
 
 def intact(volumes: OpenVolumes, offset: int, size: int, digest: Digest) -> bool:

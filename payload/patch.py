@@ -21,6 +21,7 @@ from typing import BinaryIO
 import zstandard
 
 from payload.errors import IntegrityError
+from payload.frames import frame_content
 
 SEGMENT = 8 << 20
 """So much of the new file a segment makes."""
@@ -95,19 +96,20 @@ def _applied(head: bytes, patch: BinaryIO, old: int) -> bytes:
         if magic != _MAGIC or size > SEGMENT or count > WINDOW // _UNIT + 1 or packed > 2 * SEGMENT:
             raise ValueError("a segment's header")
         ranges = [_RANGE.unpack(patch.read(_RANGE.size)) for _ in range(count)]
-        if sum(length for _, length in ranges) > WINDOW:
+        end = os.fstat(old).st_size
+        if sum(length for _, length in ranges) > WINDOW or any(sum(each) > end for each in ranges):
             raise ValueError("a segment's ranges")
         window = _window(old, ranges)
         dictionary = zstandard.ZstdCompressionDict(window, dict_type=zstandard.DICT_TYPE_RAWCONTENT) if window else None
         frame = patch.read(packed)
         if len(frame) != packed:
             raise ValueError("a segment's end is missing")
-        content = zstandard.ZstdDecompressor(dict_data=dictionary).decompress(frame, max_output_size=size)
-    except (struct.error, ValueError, OverflowError, zstandard.ZstdError) as error:
+        content = frame_content(frame, size, dictionary)
+    except (struct.error, ValueError, OverflowError) as error:
         raise IntegrityError(
             "patch-misfit", "a patch does not fit the file that it is for", details=str(error)
         ) from error
-    if len(content) != size:
+    if content is None:
         raise IntegrityError("patch-misfit", "a patch does not fit the file that it is for")
     return content
 

@@ -7,11 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from payload.archive import VerifiedBundle, open_bundle
 from payload.format import TRAILER_SIZE
 from payload.texts import human_rows
 from tests.contract.test_stub import SHELLS, write_bundle
+from tests.unit.payload.mutations import EXAMPLES, Change, changed, changes
 
 FILES = {
     "tools/x": b"x",
@@ -76,3 +79,29 @@ def test_the_runtime_answers_what_the_stub_cannot(shell: str, bundle: Path, tmp_
     for broken in (content[:-1], content[:-TRAILER_SIZE] + b"*" * TRAILER_SIZE, content[:-TRAILER_SIZE]):
         damaged.write_bytes(broken)
         assert ask(shell, damaged, "--list").stdout.startswith(b"bundle=")
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_a_changed_end_makes_the_stub_do_nothing_but_answer(shell: str, bundle: Path, tmp_path: Path) -> None:
+    """It says something, or starts the runtime, which is checked; no other file comes to be, wherever it runs."""
+    content = bundle.read_bytes()
+    start = verified(bundle).index.help.offset
+    path, scratch = tmp_path / "changed.bin", tmp_path / "scratch"
+    scratch.mkdir()
+
+    @settings(max_examples=EXAMPLES // 3, deadline=None)
+    @given(changes(len(content) - start, [len(content) - start - TRAILER_SIZE]), st.sampled_from(["--list", "--info"]))
+    def answers(made: list[Change], option: str) -> None:
+        path.write_bytes(content[:start] + changed(content[start:], made))
+        done = subprocess.run(
+            [*SHELLS[shell], path, option],
+            capture_output=True,
+            check=False,
+            timeout=60,
+            cwd=scratch,
+            env=os.environ | {"TMPDIR": str(scratch)},
+        )
+        assert done.returncode in {0, 2}, done.stderr
+        assert {*tmp_path.iterdir()} == {path, scratch} and not any(scratch.iterdir())
+
+    answers()

@@ -2,101 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
-import sqlite3
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from installer import control, flow, host_views
-from installer.facts import os_release
 from installer.keyring import HostTrust
-from installer.layout import Layout
 from installer.lock import exclusive
-from installer.request import Request
-from installer.session import Session, open_session
 from installer.state import load_state
 from installer.transaction import run_plan
 from payload.errors import ExitCode, IntegrityError, SealiftError, TrustError, UsageError
-from payload.events import NullSink
 from payload.trust import PrivateKey
 from tests.unit.installer.crashing import killing
-from tests.unit.installer.products import FakeSystemd, build
-
-INSTALL = Request(action="install", offline=True, yes=True)
-UPGRADE = Request(action="install", upgrade=True, yes=True)
-
-
-@dataclass
-class Lab:
-    root: Path
-    bundles: dict[str, Path]
-    systemd: FakeSystemd = field(default_factory=FakeSystemd)
-
-    @property
-    def layout(self) -> Layout:
-        return Layout.of("app", root=self.root)
-
-    def session(self, version: str, request: Request) -> Session:
-        return open_session(request, self.bundles[version], NullSink(), None, root=self.root, run=self.systemd)
-
-    def run(self, version: str, request: Request = INSTALL) -> tuple[str, ...]:
-        return flow.install(self.session(version, request))
-
-    def found(self) -> control.Installed:
-        return control.find("app", NullSink(), root=self.root, run=self.systemd)
-
-    def log(self) -> list[str]:
-        with closing(sqlite3.connect(self.layout.data_dir / "app.sqlite")) as database:
-            return [row[0] for row in database.execute("select what from log")]
-
-    def tree(self) -> dict[str, str]:
-        """Every file and link, but the installer's own notes and what changes by itself."""
-        found = {}
-        for path in sorted(self.root.rglob("*")):
-            name = str(path.relative_to(self.root))
-            if name.startswith(("var/log", "var/lib/app/installer/")) and not name.endswith("state.json"):
-                continue
-            if "__pycache__" in name:
-                continue
-            if path.is_symlink():
-                found[name] = f"-> {path.readlink()}"
-            elif path.is_file():
-                info = path.stat()
-                found[name] = f"{info.st_mode:o} {hashlib.sha256(path.read_bytes()).hexdigest()}"
-            else:
-                found[name] = "folder"
-        return found
-
-
-@pytest.fixture(scope="session")
-def key() -> PrivateKey:
-    return PrivateKey.generate("vendor")
-
-
-@pytest.fixture(scope="session")
-def bundles(tmp_path_factory: pytest.TempPathFactory, key: PrivateKey) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("bundles")
-    system = os_release(Path("/etc/os-release"))["ID"]
-    return {
-        "1.0.0": build(folder, key, "1.0.0", system),
-        "1.1.0": build(folder, key, "1.1.0", system, config="1.1"),
-        "3.0.0": build(folder, key, "3.0.0", system),
-    }
-
-
-@pytest.fixture
-def lab(tmp_path: Path, bundles: dict[str, Path], key: PrivateKey) -> Lab:
-    lab = Lab(tmp_path, bundles)
-    for folder in ("run/systemd/system", "etc/app/trusted-keys.d", "usr"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "etc/app/trusted-keys.d/vendor.pub").write_text(key.public.to_text())
-    return lab
+from tests.unit.installer.lab import INSTALL, UPGRADE, Lab
 
 
 def test_install_then_the_same_again_then_remove(lab: Lab) -> None:

@@ -14,12 +14,12 @@ from payload.events import NullSink
 from payload.model import Base
 from payload.trust import PrivateKey
 from payload.version import Version
+from tests.unit.installer.lab import INSTALL, UPGRADE, Lab
 from tests.unit.installer.products import build
-from tests.unit.installer.test_flow import INSTALL, UPGRADE, Lab, bundles, key, lab  # noqa: F401 - fixtures
 
 
 @pytest.fixture
-def upgrade(lab: Lab, key: PrivateKey, bundles: dict[str, Path], tmp_path: Path) -> Path:  # noqa: F811
+def upgrade(lab: Lab, key: PrivateKey, bundles: dict[str, Path], tmp_path: Path) -> Path:
     """An upgrade bundle to 1.1.0, beside the full ones."""
     folder = tmp_path / "made"
     folder.mkdir()
@@ -29,7 +29,7 @@ def upgrade(lab: Lab, key: PrivateKey, bundles: dict[str, Path], tmp_path: Path)
     return path
 
 
-def release_tree(lab: Lab, version: str) -> dict[str, bytes]:  # noqa: F811
+def release_tree(lab: Lab, version: str) -> dict[str, bytes]:
     release = lab.layout.release(version)
     left_out = {"venv", "index.json"}
     return {
@@ -56,7 +56,7 @@ def test_it_holds_what_the_base_lacks(upgrade: Path) -> None:
         verified.read("images/small.qcow2")
 
 
-def test_the_release_is_the_one_of_the_full_bundle(lab: Lab, upgrade: Path) -> None:  # noqa: F811
+def test_the_release_is_the_one_of_the_full_bundle(lab: Lab, upgrade: Path) -> None:
     lab.run("1.0.0")
     lab.run("upgrade", UPGRADE)
     made = release_tree(lab, "1.1.0")
@@ -69,7 +69,7 @@ def test_the_release_is_the_one_of_the_full_bundle(lab: Lab, upgrade: Path) -> N
     assert "nothing to do" in "\n".join(lab.run("1.1.0", UPGRADE)), "the full bundle is the same release"
 
 
-def test_files_that_were_altered_by_hand_are_named_and_nothing_changes(lab: Lab, upgrade: Path) -> None:  # noqa: F811
+def test_files_that_were_altered_by_hand_are_named_and_nothing_changes(lab: Lab, upgrade: Path) -> None:
     lab.run("1.0.0")
     release = lab.layout.release("1.0.0")
     large = release / "tools/large.data"
@@ -86,7 +86,7 @@ def test_files_that_were_altered_by_hand_are_named_and_nothing_changes(lab: Lab,
     assert str(lab.layout.current.readlink()) == "releases/1.1.0"
 
 
-def test_a_fresh_host_is_refused(lab: Lab, upgrade: Path) -> None:  # noqa: F811
+def test_a_fresh_host_is_refused(lab: Lab, upgrade: Path) -> None:
     for request in (INSTALL, UPGRADE):
         with pytest.raises(UsageError) as caught:
             lab.run("upgrade", request)
@@ -107,7 +107,7 @@ def test_another_release_is_refused() -> None:
     assert choose_base((base,), same, Version("1.1.0")) == (0, Version("1.0.0"))
 
 
-def test_a_damaged_patch_is_damage_of_the_bundle(lab: Lab, upgrade: Path) -> None:  # noqa: F811
+def test_a_damaged_patch_is_damage_of_the_bundle(lab: Lab, upgrade: Path) -> None:
     index = open_bundle(upgrade).claimed
     large = next(entry.blob for entry in index.entries if entry.path == "tools/large.data")
     name = next(each.sources[0].patch for each in index.borrowed if each.digest == large)

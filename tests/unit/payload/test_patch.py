@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import random
+import tempfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
 
 from payload import patch
 from payload.errors import IntegrityError
 from payload.patch import apply_patch, make_patch
+from tests.unit.payload.mutations import EXAMPLES, Change, changed, changes
 
 
 def roundtrip(folder: Path, old: bytes, new: bytes) -> int:
@@ -50,3 +54,31 @@ def test_content_of_a_large_file_is_found_wherever_it_went(tmp_path: Path) -> No
     noise = random.Random(5).randbytes(patch.WINDOW + (8 << 20))
     half = len(noise) // 2
     assert roundtrip(tmp_path, noise, noise[half + 12_345 :] + b"between" + noise[: half - 999]) < 20_000
+
+
+OLD, NEW = b"abc" * 9999, b"abd" * 9999
+
+
+def small_patch() -> bytes:
+    with tempfile.TemporaryDirectory() as name:
+        roundtrip(Path(name), OLD, NEW)
+        return (Path(name) / "patch").read_bytes()
+
+
+PATCH = small_patch()
+
+
+@settings(max_examples=3 * EXAMPLES, deadline=None)
+@given(changes(len(PATCH), (0, 4, 8, 12, 16, 20, 24)))
+@example([Change("overwrite", 16, 1, 0, b"\xff" * 7 + b"\x7f")])  # a range at the largest offset of all
+def test_a_changed_patch_is_refused_or_gives_some_bytes(made: list[Change]) -> None:
+    """Whether they are the right ones is for the caller's digest to say."""
+    with tempfile.TemporaryFile() as old:
+        old.write(OLD)
+        old.flush()
+        try:
+            content = b"".join(apply_patch(BytesIO(changed(PATCH, made)), old.fileno()))
+        except IntegrityError as error:
+            assert error.code == "patch-misfit"
+        else:
+            assert len(content) <= 4 * len(PATCH) * patch.SEGMENT
