@@ -68,6 +68,17 @@ class Bundles:
                 sealift("build", manifest, "--base", old, "--out", path, "--key", self.key, cwd=self.folder)
             return path
 
+    def split(self, name: str, size: str) -> tuple[Path, ...]:
+        """The same bundle in parts of at most `size`: the first file, then its parts in order."""
+        full = self[name]
+        with self._alone(f"{name}-split"):
+            folder = self.folder / f"{name}-split"
+            if not folder.exists():
+                folder.mkdir()
+                manifest, out = full.parents[1] / "management/bundle.toml", folder / full.name
+                sealift("build", manifest, "--volume-size", size, "--out", out, "--key", self.key, cwd=self.folder)
+            return tuple(sorted(folder.iterdir()))
+
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:
         """One worker of the test run at a time makes `what`."""
