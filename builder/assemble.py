@@ -11,6 +11,7 @@ from pathlib import Path
 from builder.delta import open_bases, reduce
 from builder.fetch import fetch
 from builder.freeze import freeze
+from builder.lockfile import read_documents
 from builder.manifest import LoadedManifest
 from builder.pack import Content, check, pack
 from builder.sbom import sbom_text
@@ -47,13 +48,14 @@ def assemble(file: Path, inputs: Inputs, *, signers: Sequence[PrivateKey], store
     """
     loaded, lock, created = inputs.loaded, inputs.lock, inputs.created
     older = open_bases(inputs.bases, loaded.manifest)
+    documents = read_documents(loaded.path, lock)
     fetch(loaded, lock, store, sink)
     runtime = freeze(store, sink, lock.python)
     with scratch_in(store) as scratch:
         with stage(sink, "stage", "lay out the release"):
             sbom = sbom_text(loaded.manifest, lock, store, runtime=digest_file(runtime), created=created)
             tree = stage_release(
-                loaded, lock, store, created=created, rpm_key=inputs.rpm_key, scratch=scratch, sbom=sbom
+                loaded, lock, store, documents=documents, rpm_key=inputs.rpm_key, scratch=scratch, sbom=sbom
             )
         (work := scratch / "bases").mkdir()
         reduced = reduce(tree, older, scratch=work, sink=sink)

@@ -1,18 +1,25 @@
-"""`bundle.lock`: JSON beside the manifest, one artifact a line, so that a review shows what changed."""
+"""`bundle.lock`: JSON beside the manifest, one artifact a line, so that a review shows what changed.
+
+What upstreams say about its packages besides goes into files of its own, which the lock names by their digests: an
+upstream replaces such a document any day, and keeps no older one.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from builder.manifest import LoadedManifest
+from payload.digest import digest_bytes
 from payload.document import Document
 from payload.effects import atomic_write
 from payload.errors import InputError
-from payload.model import Lock, LockedRpm
+from payload.model import Lock, LockedDocument
+
+_DOCUMENTS = {"updateinfo": ".updateinfo.xml", "group": ".comps.xml", "modules": ".modules.yaml"}
 
 
 def lock_path(manifest: Path) -> Path:
@@ -20,9 +27,43 @@ def lock_path(manifest: Path) -> Path:
     return manifest.with_suffix(".lock")
 
 
-def write_lock(path: Path, lock: Lock) -> None:
-    """Write `lock`, whole or not at all. The same lock gives the same bytes."""
+def document_path(lock: Path, kind: str) -> Path:
+    """Where the document of that kind is of the lock at that path."""
+    return lock.with_suffix(_DOCUMENTS[kind])
+
+
+def write_lock(path: Path, lock: Lock, documents: Mapping[str, bytes]) -> None:
+    """Write `lock` and the documents that it names, each whole or not at all; the lock last, so that one which was cut
+    off is seen. Those of the lock before that are no longer wanted go. The same lock gives the same bytes."""
+    before = earlier_lock(path)
+    for kind, text in documents.items():
+        atomic_write(document_path(path, kind), text)
     atomic_write(path, lock_text(lock).encode())
+    for row in before.documents if before is not None else ():
+        if row.kind not in documents:
+            document_path(path, row.kind).unlink(missing_ok=True)
+
+
+def read_documents(manifest: Path, lock: Lock) -> dict[str, bytes]:
+    """The documents that `lock` names, which is that of the manifest at that path: plain texts by kind.
+
+    Raises:
+        InputError: `lock-stale`: one is not there, or is another one.
+    """
+    return {row.kind: _read_document(manifest, row) for row in lock.documents}
+
+
+def _read_document(manifest: Path, row: LockedDocument) -> bytes:
+    path = document_path(lock_path(manifest), row.kind)
+    text = path.read_bytes() if path.is_file() else None
+    if text is None or digest_bytes(text) != row.digest:
+        raise InputError(
+            "lock-stale",
+            f"{path} {'is missing' if text is None else 'is not the one that the lock names'}",
+            details="It belongs to the lock: keep, commit and copy both.",
+            remedy=f"get it back, or run: sealift lock {manifest}",
+        )
+    return text
 
 
 def lock_text(lock: Lock) -> str:
@@ -30,11 +71,20 @@ def lock_text(lock: Lock) -> str:
     parts = [
         f'  "format": {lock.format}',
         f'  "manifest": {_compact(lock.manifest)}',
-        *(_list(name, rows) for name, rows in (("rpms", lock.rpms), ("wheels", lock.wheels), ("images", lock.images))),
+        f'  "revision": {lock.revision}',
+        *(_list(name, rows) for name, rows in _tables(lock)),
         f'  "pip": {_line(lock.pip)}',
         *([f'  "python": {_line(lock.python)}'] if lock.python else []),
     ]
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _tables(lock: Lock) -> Iterator[tuple[str, Sequence[Document]]]:
+    yield "rpms", lock.rpms
+    if lock.documents:
+        yield "documents", lock.documents
+    yield "wheels", lock.wheels
+    yield "images", lock.images
 
 
 def read_lock(loaded: LoadedManifest) -> Lock:
@@ -67,12 +117,12 @@ def read_lock(loaded: LoadedManifest) -> Lock:
     return lock
 
 
-def earlier_rpms(path: Path) -> tuple[LockedRpm, ...]:
-    """The packages of the lock that is at `path` now; none if there is none, or one of another version."""
+def earlier_lock(path: Path) -> Lock | None:
+    """The lock that is at `path` now; None if there is none, or one of another version."""
     try:
-        return Lock.model_validate_json(path.read_bytes()).rpms
+        return Lock.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
-        return ()
+        return None
 
 
 def _mistakes(error: ValidationError) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.manifest import load_document
-from builder.sources.rpm import Source, fetch_rpms, locked_rpm, resolve_rpms
+from builder.sources.rpm import Source, fetch_rpms, locked_rpm, nevra_of, resolve_rpms
 from payload.digest import CHUNK, digest_bytes, digest_file
 from payload.document import Document
 from payload.effects import atomic_write
@@ -20,10 +20,10 @@ from payload.model import LockedRpm
 from payload.store import Store
 from repos.closure import ResolvedPackage, every_package
 from repos.createrepo import create_repository, find_packages, is_current
-from repos.documents import kept_documents
+from repos.documents import KEPT_KINDS, kept_documents
 from repos.metadata import Metadata
 from repos.nevra import Nevra
-from repos.repomd import REPOMD, parse_repomd
+from repos.repomd import REPOMD, next_revision, parse_repomd
 from repos.signing import RpmKey, open_rpm_key
 
 KEY_PREFIX = "RPM-GPG-KEY-"
@@ -63,7 +63,7 @@ def sync(manifest: Path, folder: Path, *, rpm_key: Path | None, store: Store, si
     """
     loaded = load_document(manifest, MirrorManifest)
     source = Source(loaded.repository, manifest.absolute().parent, store, sink)
-    upstreams = source.metadata("updateinfo", "group", "group_gz")
+    upstreams = source.metadata(*KEPT_KINDS)
     rpms = _wanted(source, upstreams, loaded.baselines)
     fetch_rpms(source, rpms)
     _check_folder(folder)
@@ -171,7 +171,7 @@ def _publish(mirror: _Mirror, stale: frozenset[str], revision: int, fingerprint:
     create_repository(
         mirror.folder,
         revision=revision,
-        documents=kept_documents(mirror.upstreams, (_nevra(rpm) for rpm in mirror.rpms)),
+        documents=kept_documents(mirror.upstreams, map(nevra_of, mirror.rpms)),
         fingerprint=fingerprint,
         without=stale,
         sign=None if mirror.signer is None else mirror.signer.sign,
@@ -192,17 +192,11 @@ def _keys(source: Source, key: RpmKey | None) -> Iterator[tuple[str, str]]:
 
 
 def _revision(folder: Path, upstreams: Sequence[Metadata], changed: bool) -> int:
-    """The newest upstream's, and always more than before: yum 3 refuses metadata that is older than what it has."""
-    given = [int(one.repomd.revision) for one in upstreams if one.repomd.revision.isdecimal()]
-    if not (folder / REPOMD).is_file():
-        return max(given, default=1)
-    text = parse_repomd((folder / REPOMD).read_bytes(), where=str(folder)).revision
+    text = ""
+    if (folder / REPOMD).is_file():
+        text = parse_repomd((folder / REPOMD).read_bytes(), where=str(folder)).revision
     before = int(text) if text.isdecimal() else 0
-    return max([before + 1, *given]) if changed else before
-
-
-def _nevra(rpm: LockedRpm) -> Nevra:
-    return Nevra(rpm.name, rpm.epoch, rpm.version, rpm.release, rpm.arch)
+    return next_revision(before, (one.repomd.revision for one in upstreams)) if changed else before
 
 
 def mirror_keys(folder: Path) -> list[Path]:

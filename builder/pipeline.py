@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builder.assemble import Inputs, assemble
 from builder.keyring import keyring_of
-from builder.lockfile import earlier_rpms, lock_path, read_lock, write_lock
+from builder.lockfile import earlier_lock, lock_path, read_lock, write_lock
 from builder.manifest import LoadedManifest, load_manifest
 from builder.resolve import resolve
 from builder.sources.rpm import Source, explain_rpm
@@ -53,9 +53,9 @@ def lock(manifest: Path, *, store: Store, sink: Sink) -> Locked:
     """
     loaded = load_manifest(manifest)
     path = lock_path(loaded.path)
-    made = resolve(loaded, store, sink, previous=earlier_rpms(path))
-    write_lock(path, made)
-    return Locked(path, made)
+    made = resolve(loaded, store, sink, previous=earlier_lock(path))
+    write_lock(path, made.lock, made.documents)
+    return Locked(path, made.lock)
 
 
 def explain(manifest: Path, package: str, *, store: Store, sink: Sink) -> tuple[str, ...]:

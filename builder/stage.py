@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -37,15 +37,15 @@ def stage_release(
     lock: Lock,
     store: Store,
     *,
-    created: int,
+    documents: Mapping[str, bytes],
     rpm_key: AbstractContextManager[MetadataKey],
     scratch: Path,
     sbom: str,
 ) -> tuple[Staged, ...]:
     """The release tree, sorted by path. `scratch` is an empty folder on which nothing depends after packing.
 
-    Everything that `lock` names must be in `store`. The metadata of the repository has `created` as its revision and is
-    signed with `rpm_key`, which is not opened for a product without packages.
+    Everything that `lock` names must be in `store`, but for its `documents`. The metadata of the repository is signed
+    with `rpm_key`, which is not opened for a product without packages.
 
     Raises:
         UsageError, InputError: the RPM key is missing or unusable.
@@ -54,7 +54,7 @@ def stage_release(
         *_wheels(lock, store),
         *_python(loaded.manifest, lock, store),
         *_repository(lock.rpms, store, scratch / REPOSITORY_FOLDER),
-        *_metadata(loaded.manifest.product.name, lock, created, rpm_key, scratch / REPOSITORY_FOLDER),
+        *_metadata(loaded.manifest.product.name, lock, documents, rpm_key, scratch / REPOSITORY_FOLDER),
         *_keys(loaded),
         *_images(loaded, lock, store),
         *_templates(loaded),
@@ -99,13 +99,17 @@ def _repository(rpms: Sequence[LockedRpm], store: Store, folder: Path) -> Iterat
 
 
 def _metadata(
-    product: str, lock: Lock, created: int, rpm_key: AbstractContextManager[MetadataKey], folder: Path
+    product: str,
+    lock: Lock,
+    documents: Mapping[str, bytes],
+    rpm_key: AbstractContextManager[MetadataKey],
+    folder: Path,
 ) -> Iterator[Staged]:
     """The metadata of the packages that are in `folder`, its signature, and the key to hold it against."""
     if not lock.rpms:
         return
     with rpm_key as key:
-        create_repository(folder, revision=created, sign=key.sign)
+        create_repository(folder, revision=lock.revision, documents=documents, sign=key.sign)
         write_public_key(key, folder / rpm_key_name(product))
     for path in (folder / rpm_key_name(product), *sorted((folder / "repodata").iterdir())):
         yield Staged(path, f"{REPOSITORY_FOLDER}/{path.relative_to(folder)}", "repository")

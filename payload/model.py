@@ -69,6 +69,13 @@ class LockedWheel(Document):
     """For a path: the digest of the project's sources, by which a build sees that they changed after the lock."""
 
 
+class LockedDocument(Document):
+    """What upstreams say about the packages besides: updates, groups or modules, in a file beside the lock."""
+
+    kind: Literal["updateinfo", "group", "modules"]
+    digest: Digest
+
+
 class LockedImage(Document):
     """An image with nothing left open."""
 
@@ -93,7 +100,10 @@ class Lock(Document):
     format: Literal[1] = 1
     manifest: Digest
     """Digest of the manifest file that was locked."""
+    revision: int = Field(default=1, ge=1)
+    """Of the repository: that of the lock before if nothing in it changed, else a greater one."""
     rpms: tuple[LockedRpm, ...]
+    documents: tuple[LockedDocument, ...] = ()
     wheels: tuple[LockedWheel, ...]
     pip: LockedWheel
     """The pip wheel that installs the others on the target."""

@@ -19,6 +19,7 @@ from payload.store import Store
 from repos.closure import ResolvedPackage, every_package
 from repos.considered import DEFAULT
 from repos.createrepo import find_packages
+from repos.documents import KEPT_KINDS
 from repos.metadata import Metadata, load_metadata
 from repos.nevra import Nevra
 from repos.package_signatures import verify_packages
@@ -84,8 +85,7 @@ def check_repository(folder: Path, keys: Sequence[Path], *, baseline: Iterable[N
 def _load(folder: Path, keys: Sequence[Path], scratch: Path, *, signed: bool) -> Metadata:
     url = folder.resolve().as_uri()
     upstream = Upstream(id="mirror", url=url, gpg_keys=tuple(map(str, keys)) or ("none",), signed_metadata=signed)
-    documents = ("updateinfo", "group", "group_gz")
-    return load_metadata(upstream, keys, Fetcher(Store(scratch), NullSink(), attempts=1), also=documents)
+    return load_metadata(upstream, keys, Fetcher(Store(scratch), NullSink(), attempts=1), also=KEPT_KINDS)
 
 
 def _unmet(metadata: Metadata, baseline: Iterable[Nevra]) -> Iterator[Finding]:

@@ -14,6 +14,8 @@ from repos.modules import parse_modules
 from repos.nevra import Nevra
 from repos.repomd import bad_metadata
 
+KEPT_KINDS = ("updateinfo", "group", "group_gz")
+"""The documents of an upstream that `kept_documents` reads, besides those that a closure is solved from."""
 _DOCUMENT = re.compile(rb"^---[ \t]*$", re.MULTILINE)
 _XML = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO
 from xml.parsers import expat
@@ -93,6 +94,12 @@ def screen(content: bytes | IO[bytes], *, where: str) -> None:
             raise bad_metadata(where, str(error)) from error
     if not seen or seen[0] != "element":
         raise bad_metadata(where, "it has a document type" if seen else "it has no root element")
+
+
+def next_revision(before: int, upstreams: Iterable[str]) -> int:
+    """The revision of a repository that changed: the newest of its upstreams' (those that are numbers), and always more
+    than the one `before`: yum 3 refuses metadata that is older than what it has."""
+    return max([before + 1, *(int(text) for text in upstreams if text.isdecimal())])
 
 
 def safe_location(location: str, *, where: str) -> str:

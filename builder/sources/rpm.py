@@ -61,7 +61,13 @@ class Source:
         return [self.folder / name for name in upstream.gpg_keys]
 
     def metadata(self, *kinds: str) -> list[Metadata]:
-        """The metadata of every upstream: what the closure needs, and documents of the `kinds` besides."""
+        """The metadata of every upstream: what the closure needs, and documents of the `kinds` besides.
+
+        Raises:
+            ResolveError: an upstream cannot be read.
+            TrustError: its metadata is not signed as the manifest says.
+            IntegrityError: it is damaged.
+        """
         return [
             load_metadata(upstream, self.keys(upstream), self.fetcher(upstream), variables=self.variables, also=kinds)
             for upstream in self.upstreams
@@ -73,28 +79,24 @@ class Source:
         return upstream.model_copy(update={"url": (self.folder / upstream.url).resolve().as_uri()})
 
 
-def lock_rpms(source: Source, targets: Sequence[Target], previous: Sequence[LockedRpm] = ()) -> tuple[LockedRpm, ...]:
+def resolve_rpms(
+    source: Source, upstreams: Sequence[Metadata], targets: Sequence[Target], previous: Sequence[LockedRpm] = ()
+) -> tuple[LockedRpm, ...]:
     """What the targets need beyond their baselines, sorted by name and version.
 
     What an install, and an upgrade from the set `previous`, change on each target is told to the sink.
 
     Raises:
-        ResolveError: an upstream cannot be read, or a requirement cannot be met; names who requires what.
-        TrustError: an upstream's metadata is not signed as the manifest says.
+        ResolveError: a requirement cannot be met; names who requires what.
+        InputError: a requirement or a baseline is malformed.
+        IntegrityError: an upstream's metadata is damaged.
     """
-    return resolve_rpms(source, source.metadata(), targets, previous) if source.repository.packages else ()
-
-
-def resolve_rpms(
-    source: Source, upstreams: Sequence[Metadata], targets: Sequence[Target], previous: Sequence[LockedRpm] = ()
-) -> tuple[LockedRpm, ...]:
-    """As `lock_rpms`, from metadata that was read already."""
     locked: dict[str, LockedRpm] = {}
     for name, arch in _kinds_of_host(targets):
         baseline = read_baseline(source.folder / name) if name else ()
         closure = _solve(source, upstreams, baseline, arch)
         _tell(source.sink, f"install on {name or 'an empty host'}", closure)
-        if previous and {_nevra(rpm) for rpm in previous} != {one.nevra for one in closure.packages}:
+        if previous and {nevra_of(rpm) for rpm in previous} != {one.nevra for one in closure.packages}:
             _try_upgrade(source, upstreams, closure, _with(baseline, previous), arch)
         locked |= {str(package.nevra): locked_rpm(package) for package in closure.packages}
     return tuple(locked[nevra] for nevra in sorted(locked))
@@ -105,7 +107,7 @@ def explain_rpm(source: Source, targets: Sequence[Target], package: str) -> tupl
 
     Raises:
         UsageError: it is not in it for any target.
-        ResolveError, TrustError: see `lock_rpms`.
+        ResolveError, TrustError: see `Source.metadata` and `resolve_rpms`.
     """
     upstreams = source.metadata()
     for name, arch in _kinds_of_host(targets):
@@ -198,12 +200,13 @@ def _tell(sink: Sink, what: str, closure: Closure) -> None:
 
 def _with(baseline: Iterable[Nevra], previous: Iterable[LockedRpm]) -> tuple[Nevra, ...]:
     """The host after an install of `previous`."""
-    newer = [_nevra(rpm) for rpm in previous]
+    newer = [nevra_of(rpm) for rpm in previous]
     replaced = {(nevra.name, nevra.arch) for nevra in newer}
     return (*(nevra for nevra in baseline if (nevra.name, nevra.arch) not in replaced), *newer)
 
 
-def _nevra(rpm: LockedRpm) -> Nevra:
+def nevra_of(rpm: LockedRpm) -> Nevra:
+    """The name of a locked package."""
     return Nevra(rpm.name, rpm.epoch, rpm.version, rpm.release, rpm.arch)
 
 

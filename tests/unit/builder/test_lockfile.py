@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from builder.lockfile import lock_path, lock_text, read_lock, write_lock
+from builder.lockfile import document_path, lock_path, lock_text, read_documents, read_lock, write_lock
 from builder.manifest import load_manifest
+from payload.digest import digest_bytes
 from payload.errors import InputError
-from payload.model import Lock, LockedRpm, LockedWheel
+from payload.model import Lock, LockedDocument, LockedRpm, LockedWheel
 from tests.unit.builder.product import Site
 
 PIP = LockedWheel.model_validate(
@@ -39,7 +40,7 @@ def lock_of(site: Site) -> Lock:
 
 def test_a_lock_comes_back_as_it_was(site: Site) -> None:
     lock = lock_of(site)
-    write_lock(lock_path(site.manifest), lock)
+    write_lock(lock_path(site.manifest), lock, {})
     assert lock_path(site.manifest).name == "bundle.lock"
     assert read_lock(load_manifest(site.manifest)) == lock
 
@@ -63,9 +64,34 @@ def test_locks_that_cannot_be_read(site: Site, content: str | None, code: str) -
 
 
 def test_a_lock_of_another_manifest(site: Site) -> None:
-    write_lock(lock_path(site.manifest), lock_of(site))
+    write_lock(lock_path(site.manifest), lock_of(site), {})
     site.rewrite('title = "Demo"', 'title = "Demo 2"')
     with pytest.raises(InputError) as caught:
         read_lock(load_manifest(site.manifest))
     assert caught.value.code == "lock-stale"
     assert f"sealift lock {site.manifest}" in caught.value.remedy
+
+
+def with_updates(site: Site, text: bytes) -> Lock:
+    row = LockedDocument(kind="updateinfo", digest=digest_bytes(text))
+    return lock_of(site).model_copy(update={"documents": (row,)})
+
+
+def test_documents_lie_beside_the_lock_and_leave_with_it(site: Site) -> None:
+    path = lock_path(site.manifest)
+    lock = with_updates(site, b"<updates/>")
+    write_lock(path, lock, {"updateinfo": b"<updates/>"})
+    file = document_path(path, "updateinfo")
+    assert (file.name, read_documents(site.manifest, lock)) == ("bundle.updateinfo.xml", {"updateinfo": b"<updates/>"})
+    (mine := document_path(path, "group")).write_text("not of this lock")
+    write_lock(path, lock_of(site), {})
+    assert (file.exists(), mine.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("content", [None, b"<updates >"])
+def test_documents_that_are_not_those_of_the_lock(site: Site, content: bytes | None) -> None:
+    if content is not None:
+        document_path(lock_path(site.manifest), "updateinfo").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_documents(site.manifest, with_updates(site, b"<updates/>"))
+    assert caught.value.code == "lock-stale"

@@ -22,7 +22,7 @@ TARGET = WheelTarget("3.11", "2.28", None)
 
 
 def locked(site: Site) -> Lock:
-    return resolve(load_manifest(site.manifest), site.store, NullSink())
+    return resolve(load_manifest(site.manifest), site.store, NullSink()).lock
 
 
 def test_wheels_are_those_that_fit_the_target(site: Site, wheels: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from builder import pipeline
 from builder.rebuild import verify_rebuild
 from builder.sign import create_rpm_key
 from payload import effects
-from payload.archive import open_bundle
+from payload.archive import VerifiedBundle, open_bundle
 from payload.errors import InputError, ResolveError, TrustError
 from payload.events import NullSink
 from payload.trust import Keyring, PrivateKey
@@ -22,6 +23,13 @@ from tests.unit.builder.product import Site, sha256
 from tests.unit.repos.packages import Spec, build_rpm
 
 KEY = PrivateKey.generate("test")
+REVISION = 1_700_000_000
+UPDATES = b"""<updates><update type="security"><id>A-1</id><pkglist><collection short="c"><name>c</name>
+<package name="tool" version="2.0" release="1" epoch="0" arch="noarch"><filename>tool.rpm</filename></package>
+</collection></pkglist></update><update><id>A-2</id><pkglist><collection short="c"><name>c</name>
+<package name="unsigned" version="1" release="1" epoch="0" arch="noarch"/></collection></pkglist></update></updates>"""
+GROUPS = b"""<comps><group><id>tools</id><name>Tools</name><packagelist><packagereq>tool</packagereq></packagelist>
+</group><group><id>rest</id><name>Rest</name><packagelist><packagereq>unsigned</packagereq></packagelist></group></comps>"""
 TABLES = """
 [repository]
 packages = ["tool >= 2"]
@@ -57,7 +65,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     signed = [path for path in built if not path.name.startswith("unsigned")]
     defines = ["--define", "_gpg_name vendor", "--define", "__gpg /usr/bin/gpg"]
     effects.run(["rpmsign", *defines, "--addsign", *signed], env=env)
-    create_repository(packages, revision=1)
+    create_repository(packages, revision=REVISION, documents={"updateinfo": UPDATES, "group": GROUPS})
     yield folder
     effects.run(["gpgconf", "--kill", "all"], env=env)
 
@@ -104,7 +112,7 @@ def test_the_closure_without_the_baseline_goes_into_the_bundle(
     }
     bundle = open_bundle(built.path).verify(Keyring(keys=(KEY.public,)))
     repomd = bundle.read("repository/repodata/repomd.xml")
-    assert f"<revision>{built.index.created}</revision>" in repomd.decode()
+    assert f"<revision>{REVISION}</revision>" in repomd.decode()
     (tmp_path / "rpm-key.asc").write_bytes(bundle.read("repository/RPM-GPG-KEY-demo"))
     signature = bundle.read("repository/repodata/repomd.xml.asc")
     verify_metadata(repomd, signature, [tmp_path / "rpm-key.asc"], where="the bundle")
@@ -120,6 +128,34 @@ def test_the_closure_without_the_baseline_goes_into_the_bundle(
     assert again.path.read_bytes() == built.path.read_bytes()
     proven = verify_rebuild(again.path, vendor.manifest, bases=(), store=vendor.store, sink=NullSink())
     assert proven.digest == built.digest, "the signature of the metadata is the one inside"
+
+
+def test_updates_and_groups_of_the_upstream_are_in_the_bundle(vendor: Site, tmp_path: Path) -> None:
+    assert [row.kind for row in lock(vendor).lock.documents] == ["group", "updateinfo"]
+    for path in (vendor.folder / "upstream/repodata").glob("*-*"):
+        path.unlink()  # an upstream replaces them any day; the lock has its own copies
+    bundle = open_bundle(build(vendor, tmp_path / "demo.bin").path).verify(Keyring(keys=(KEY.public,)))
+    texts = {path.rpartition("-")[2]: bundle.read(path) for path in repodata(bundle)}
+    updates, groups = gzip.decompress(texts["updateinfo.xml.gz"]), texts["comps.xml"]
+    assert b"A-1" in updates and b"A-2" not in updates
+    assert b"<id>tools</id>" in groups and b"<id>rest</id>" not in groups
+    (vendor.folder / "bundle.comps.xml").write_text("<comps/>")
+    with pytest.raises(InputError, match=r"bundle\.comps\.xml is not the one that the lock names"):
+        build(vendor, tmp_path / "other.bin")
+
+
+def repodata(bundle: VerifiedBundle) -> list[str]:
+    return [entry.path for entry in bundle.index.entries if entry.path.startswith("repository/repodata/")]
+
+
+def test_the_revision_grows_with_each_change_and_with_nothing_else(vendor: Site) -> None:
+    first = lock(vendor)
+    vendor.rewrite('title = "Demo"', 'title = "Demo again"')
+    assert lock(vendor).lock.revision == first.lock.revision == REVISION
+    vendor.rewrite('"tool >= 2"', '"library"')
+    assert lock(vendor).lock.revision == REVISION + 1
+    vendor.rewrite('"library"', '"tool >= 2"')
+    assert lock(vendor).lock.revision == REVISION + 2, "what a host saw before has a lower one"
 
 
 def test_an_unsigned_package_is_not_bundled(vendor: Site, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def bring(site: Site, origin: str, digest: str, *, bundled: bool = False) -> Non
 def locked(site: Site) -> Lock:
     loaded = load_manifest(site.manifest)
     made = resolve(loaded, site.store, NullSink())
-    write_lock(site.folder / "bundle.lock", made)
+    write_lock(site.folder / "bundle.lock", made.lock, made.documents)
     return read_lock(loaded)
 
 
@@ -74,7 +74,7 @@ def test_a_bundled_python_is_in_the_release_and_with_each_agent(site: Site, whee
     site.rewrite('python = ">=3.11"\n', "")
     lock, loaded = locked(site), load_manifest(site.manifest)
     none = open_rpm_key(tmp_path / "no.gpg")
-    tree = stage_release(loaded, lock, site.store, created=0, rpm_key=none, scratch=tmp_path, sbom="")
+    tree = stage_release(loaded, lock, site.store, documents={}, rpm_key=none, scratch=tmp_path, sbom="")
     found = {staged.path for staged in tree if staged.path.endswith("/python.tar.gz")}
     agents = {f"agents/{agent.name}/python.tar.gz" for agent in loaded.manifest.agents}
     assert found == {"tools/python.tar.gz", *agents}
