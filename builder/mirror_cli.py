@@ -10,10 +10,10 @@ import typer
 from builder import mirror_report as report
 from builder.console import command
 from builder.mirror import compare, mirror_keys, sync
-from builder.sources.rpm import read_baseline
 from payload.errors import InputError, IntegrityError
 from payload.events import stage
 from payload.store import Store
+from repos.baseline import capture_baseline, read_baseline
 from repos.checking import check_repository, read_repository
 from repos.repomd import REPOMD
 from repos.serving import FolderFiles, RepositoryServer
@@ -73,7 +73,7 @@ def check_mirror(
         typer.Option("--key", metavar="KEY", help="A public key to trust; may be repeated.", show_default="DIR's own"),
     ] = None,
     baseline: Annotated[
-        Path | None, typer.Option("--baseline", metavar="FILE", help="Packages that hosts have: a NEVRA a line.")
+        Path | None, typer.Option("--baseline", metavar="FILE", help="What hosts have: see mirror baseline.")
     ] = None,
     json: JsonLines = False,
     quiet: Quiet = False,
@@ -96,6 +96,23 @@ def check_mirror(
                 remedy="sync it again; what a package needs may come from another upstream, or be in a baseline",
             )
         console.result(*report.checked(folder, checked))
+
+
+@app.command("baseline")
+def print_baseline(
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="DIR", help="A system installed below DIR.", show_default="this machine"),
+    ] = None,
+) -> None:
+    """Print what a host has already: its packages, and what they provide and need. Make it on a minimal install.
+
+    \b
+    Example:
+      sealift mirror baseline --root /srv/el9-minimal > el9-minimal.txt
+    """
+    with command(json=False, quiet=True):
+        typer.echo(capture_baseline(root), nl=False)
 
 
 @app.command("diff")

@@ -16,6 +16,7 @@ from payload.errors import SealiftError, TrustError
 from payload.events import NullSink
 from payload.manifest import Upstream
 from payload.store import Store
+from repos.baseline import Installed
 from repos.closure import ResolvedPackage, every_package
 from repos.considered import DEFAULT
 from repos.createrepo import find_packages
@@ -60,7 +61,7 @@ def read_repository(folder: Path, keys: Sequence[Path] = (), *, signed: bool = F
         return every_package([_load(folder, keys, Path(scratch), signed=signed)])
 
 
-def check_repository(folder: Path, keys: Sequence[Path], *, baseline: Iterable[Nevra] = ()) -> Checked:
+def check_repository(folder: Path, keys: Sequence[Path], *, baseline: Iterable[Installed] = ()) -> Checked:
     """Look at all of `folder`. `keys` are the public keys that may have signed it; `baseline` are packages that hosts
     have besides.
 
@@ -88,7 +89,7 @@ def _load(folder: Path, keys: Sequence[Path], scratch: Path, *, signed: bool) ->
     return load_metadata(upstream, keys, Fetcher(Store(scratch), NullSink(), attempts=1), also=KEPT_KINDS)
 
 
-def _unmet(metadata: Metadata, baseline: Iterable[Nevra]) -> Iterator[Finding]:
+def _unmet(metadata: Metadata, baseline: Iterable[Installed]) -> Iterator[Finding]:
     pool = Pool([metadata], (), tuple(baseline), "x86_64", DEFAULT)
     for solvable in pool.shown():
         for dep in solvable.lookup_deparray(solv.SOLVABLE_REQUIRES):

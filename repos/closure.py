@@ -11,6 +11,7 @@ import solv  # type: ignore[import-untyped]
 
 from payload.digest import Digest
 from payload.errors import ResolveError
+from repos.baseline import Installed
 from repos.chain import explain
 from repos.considered import DEFAULT, Policy
 from repos.metadata import Metadata
@@ -48,9 +49,9 @@ class ResolvedPackage:
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """The answer, sorted. `unknown`: packages of the baseline that no upstream has in that version; what they provide
-    is not known, so the closure may carry another version of them. `upgraded` and `removed` are what an install does to
-    the packages of the host."""
+    """The answer, sorted. `unknown`: packages of the baseline that no upstream has in that version and that were not
+    captured; what they provide is not known, so the closure may carry another version of them. `upgraded` and `removed`
+    are what an install does to the packages of the host."""
 
     packages: tuple[ResolvedPackage, ...]
     unknown: tuple[Nevra, ...] = ()
@@ -75,7 +76,7 @@ def resolve_closure(
     wanted: Sequence[str],
     upstreams: Sequence[Metadata],
     *,
-    baseline: Iterable[Nevra] = (),
+    baseline: Iterable[Installed] = (),
     arch: str = "x86_64",
     policy: Policy = DEFAULT,
 ) -> Closure:
@@ -87,7 +88,7 @@ def resolve_closure(
         IntegrityError: an upstream's metadata is damaged.
     """
     requirements = tuple(Requirement.parse(text) for text in wanted)
-    present = tuple(sorted(set(baseline), key=lambda nevra: nevra.key))
+    present = sorted({one.nevra: one for one in baseline}.values(), key=lambda one: one.nevra.key)
     pool = Pool(upstreams, requirements, present, arch, policy)
     jobs = pool.install_jobs(requirements)
     solver = pool.native.Solver()

@@ -9,6 +9,7 @@ from typing import Any
 import solv  # type: ignore[import-untyped]
 
 from payload.errors import ResolveError
+from repos.baseline import Installed
 from repos.considered import Policy, hidden_packages
 from repos.metadata import Metadata
 from repos.nevra import Nevra, Requirement
@@ -36,6 +37,13 @@ _COPIED = (
     solv.SOLVABLE_SUPPLEMENTS,
     solv.SOLVABLE_ENHANCES,
 )
+_CAPTURED = {
+    "provides": solv.SOLVABLE_PROVIDES,
+    "requires": solv.SOLVABLE_REQUIRES,
+    "conflicts": solv.SOLVABLE_CONFLICTS,
+    "obsoletes": solv.SOLVABLE_OBSOLETES,
+}
+_MET_BY_RPM = "rpmlib("
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +56,8 @@ class WantedJob:
 
 
 class Pool:
-    """Made once, for one question. `native` is libsolv's own pool; `unknown` are the packages of the baseline that no
-    upstream has.
+    """Made once, for one question. `native` is libsolv's own pool; `unknown` are the packages of the baseline of which
+    nothing but the name is known: no upstream has them, and they were not captured.
 
     Raises:
         IntegrityError: an upstream's metadata cannot be read.
@@ -60,7 +68,7 @@ class Pool:
         self,
         upstreams: Sequence[Metadata],
         wanted: Sequence[Requirement],
-        baseline: Iterable[Nevra],
+        baseline: Iterable[Installed],
         arch: str,
         policy: Policy,
     ) -> None:
@@ -177,30 +185,46 @@ class Pool:
         """All files that some package requires; which packages have them is known to libsolv from now on."""
         return tuple(self.native.id2str(number) for number in self.native.addfileprovides_queue())
 
-    def _reserve(self, baseline: Iterable[Nevra]) -> list[tuple[Nevra, Any]]:
+    def _reserve(self, baseline: Iterable[Installed]) -> list[tuple[Installed, Any]]:
         """The host's packages by name only: they provide nothing yet, so that no look-up finds them."""
         self._host = self.native.add_repo("@System")
-        packages = [(nevra, self._host.add_solvable()) for nevra in baseline]
-        for nevra, installed in packages:
-            installed.name, installed.evr, installed.arch = nevra.name, str(nevra.evr), nevra.arch
+        packages = [(package, self._host.add_solvable()) for package in baseline]
+        for package, solvable in packages:
+            nevra = package.nevra
+            solvable.name, solvable.evr, solvable.arch = nevra.name, str(nevra.evr), nevra.arch
         return packages
 
-    def _fill(self, host: Sequence[tuple[Nevra, Any]], files: Sequence[str]) -> tuple[Nevra, ...]:
-        """Make the host that has the baseline. What packages there provide is copied from the upstreams."""
+    def _fill(self, host: Sequence[tuple[Installed, Any]], files: Sequence[str]) -> tuple[Nevra, ...]:
+        """Make the host that has the baseline. What packages there provide is copied from the upstreams; of one that no
+        upstream has, it is as captured."""
         # Every look-up comes before the first change: libsolv's index of providers does not survive it.
-        originals = [(nevra, installed, self._find(nevra)) for nevra, installed in host]
+        originals = [(package, solvable, self._find(package.nevra)) for package, solvable in host]
         owned = self._files_by_owner(files)
-        for nevra, installed, original in originals:
+        for package, solvable, original in originals:
             if original is None:
-                installed.add_provides(self.dep(Requirement(nevra.name, "=", nevra.evr)))
+                self._fill_captured(package, solvable, files)
                 continue
             for key in _COPIED:
                 for dep in original.lookup_deparray(key):
-                    installed.add_deparray(key, dep)
+                    solvable.add_deparray(key, dep)
             for path in owned.get(original.id, ()):
-                installed.add_provides(self.native.Dep(path))
+                solvable.add_provides(self.native.Dep(path))
         self.native.installed = self._host
-        return tuple(nevra for nevra, _, original in originals if original is None)
+        return tuple(one.nevra for one, _, original in originals if original is None and not one.dependencies)
+
+    def _fill_captured(self, package: Installed, solvable: Any, files: Sequence[str]) -> None:
+        solvable.add_provides(self.dep(Requirement(package.nevra.name, "=", package.nevra.evr)))
+        for kind, texts in package.dependencies.items():
+            for text in texts:
+                if not text.startswith(_MET_BY_RPM):
+                    solvable.add_deparray(_CAPTURED[kind], self._parsed(text))
+        for path in package.files.intersection(files):
+            solvable.add_provides(self.native.Dep(path))
+
+    def _parsed(self, text: str) -> Any:
+        if text.startswith("("):
+            return self.native.parserpmrichdep(text)
+        return self.dep(Requirement.parse(text))
 
     def _files_by_owner(self, files: Sequence[str]) -> dict[int, list[str]]:
         owned: dict[int, list[str]] = {}

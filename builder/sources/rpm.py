@@ -13,6 +13,7 @@ from payload.events import Note, Sink, stage
 from payload.manifest import Repository, Target, Upstream
 from payload.model import LockedRpm
 from payload.store import Store
+from repos.baseline import Installed, read_baseline
 from repos.closure import Closure, ResolvedPackage, resolve_closure
 from repos.considered import Policy
 from repos.metadata import Metadata, load_metadata
@@ -117,18 +118,6 @@ def explain_rpm(source: Source, targets: Sequence[Target], package: str) -> tupl
     raise UsageError("not-included", f"no package {package} comes along", remedy="see the lock for those that do")
 
 
-def read_baseline(path: Path) -> tuple[Nevra, ...]:
-    """The packages of a baseline file: a NEVRA a line, as `rpm -qa` prints them; `#` begins a comment.
-
-    Raises:
-        InputError: a line is no NEVRA.
-    """
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    # rpm's database lists the public keys that it knows as packages.
-    wanted = (line for line in lines if line and not line.startswith(("#", "gpg-pubkey-")))
-    return tuple(Nevra.parse(line) for line in wanted)
-
-
 def fetch_rpms(source: Source, rpms: Sequence[LockedRpm]) -> None:
     """Have `rpms` in the store, every signature checked against the keys of its upstream. With a warm store, nobody is
     asked.
@@ -167,13 +156,15 @@ def _kinds_of_host(targets: Sequence[Target]) -> list[tuple[str, str]]:
     return sorted({(target.baseline or "", target.arch) for target in targets})
 
 
-def _solve(source: Source, upstreams: Sequence[Metadata], baseline: Iterable[Nevra], arch: str) -> Closure:
+def _solve(source: Source, upstreams: Sequence[Metadata], baseline: Iterable[Installed], arch: str) -> Closure:
     wanted = source.repository.packages
     with stage(source.sink, "closure", f"resolve {len(wanted)} packages"):
         return resolve_closure(wanted, upstreams, baseline=baseline, arch=arch, policy=source.policy)
 
 
-def _try_upgrade(source: Source, upstreams: Sequence[Metadata], new: Closure, host: Sequence[Nevra], arch: str) -> None:
+def _try_upgrade(
+    source: Source, upstreams: Sequence[Metadata], new: Closure, host: Sequence[Installed], arch: str
+) -> None:
     """Solve for what the installer will do on a host that has the previous set: install exactly the new one."""
     wanted = [f"{one.nevra.name} = {one.nevra.evr}" for one in new.packages if one.requested]
     policy = replace(source.policy, only=frozenset(one.nevra for one in new.packages))
@@ -198,11 +189,11 @@ def _tell(sink: Sink, what: str, closure: Closure) -> None:
     sink.emit(Note(f"{what}: {'; '.join([f'{len(closure.packages)} packages', *texts])}"))
 
 
-def _with(baseline: Iterable[Nevra], previous: Iterable[LockedRpm]) -> tuple[Nevra, ...]:
+def _with(baseline: Iterable[Installed], previous: Iterable[LockedRpm]) -> tuple[Installed, ...]:
     """The host after an install of `previous`."""
-    newer = [nevra_of(rpm) for rpm in previous]
-    replaced = {(nevra.name, nevra.arch) for nevra in newer}
-    return (*(nevra for nevra in baseline if (nevra.name, nevra.arch) not in replaced), *newer)
+    newer = [Installed(nevra_of(rpm)) for rpm in previous]
+    replaced = {(one.nevra.name, one.nevra.arch) for one in newer}
+    return (*(one for one in baseline if (one.nevra.name, one.nevra.arch) not in replaced), *newer)
 
 
 def nevra_of(rpm: LockedRpm) -> Nevra:

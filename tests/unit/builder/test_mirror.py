@@ -246,6 +246,7 @@ def test_the_command_line(whole: Place) -> None:
     assert faulty.returncode == 10
     assert "Packages/shell-1-1.noarch.rpm cannot be read" in faulty.stderr
     assert sealift("mirror", "list", whole.folder).returncode == 12
+    assert "no packages" in sealift("mirror", "baseline", "--root", whole.folder).stderr
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from payload import effects
 from payload.errors import ResolveError
+from repos.baseline import Installed
 from repos.closure import resolve_closure
 from repos.metadata import Metadata
 from repos.nevra import Nevra
@@ -61,7 +62,7 @@ def host(root: Path, present: tuple[Spec, ...]) -> Path:
 
 
 def ours(question: Question, metadata: list[Metadata]) -> list[str]:
-    baseline = [Nevra.parse(spec.nevra) for spec in question.present]
+    baseline = [Installed(Nevra.parse(spec.nevra)) for spec in question.present]
     try:
         closure = resolve_closure(question.wanted, metadata, baseline=baseline)
     except ResolveError:

@@ -11,6 +11,7 @@ from payload.errors import InputError, ResolveError
 from payload.events import NullSink
 from payload.manifest import Upstream
 from payload.store import Store
+from repos.baseline import Installed
 from repos.closure import Closure, resolve_closure
 from repos.considered import Policy, excluded
 from repos.metadata import Metadata, load_metadata
@@ -33,6 +34,10 @@ def names(closure: Closure) -> list[str]:
 
 def nevras(*specs: Spec) -> list[Nevra]:
     return [Nevra.parse(spec.nevra) for spec in specs]
+
+
+def installed(*specs: Spec) -> list[Installed]:
+    return [Installed(nevra) for nevra in nevras(*specs)]
 
 
 def test_what_is_wanted_and_all_it_needs(tmp_path: Path) -> None:
@@ -59,21 +64,21 @@ def test_the_newest_that_fits(tmp_path: Path) -> None:
 def test_the_baseline_stays_out(tmp_path: Path) -> None:
     tool = Spec("tool", "1", requires=("/usr/share/shell/rc",))
     metadata = load(tmp_path, [tool, SHELL])
-    assert names(resolve_closure(["tool"], [metadata], baseline=nevras(SHELL))) == ["tool"]
-    assert names(resolve_closure(["tool"], [metadata], baseline=nevras(tool, SHELL))) == []
+    assert names(resolve_closure(["tool"], [metadata], baseline=installed(SHELL))) == ["tool"]
+    assert names(resolve_closure(["tool"], [metadata], baseline=installed(tool, SHELL))) == []
 
 
 def test_an_old_package_of_the_baseline_is_replaced(tmp_path: Path) -> None:
     old, new = Spec("library", "1"), Spec("library", "2")
     metadata = load(tmp_path, [old, new, Spec("tool", "1", requires=("library >= 2",))])
-    closure = resolve_closure(["tool"], [metadata], baseline=nevras(old))
+    closure = resolve_closure(["tool"], [metadata], baseline=installed(old))
     assert [package.nevra.short for package in closure.packages] == ["library-2-1.noarch", "tool-1-1.noarch"]
 
 
 def test_an_unknown_package_of_the_baseline_is_told(tmp_path: Path) -> None:
     stranger = Nevra.parse("stranger-1-1.x86_64")
     metadata = load(tmp_path, [Spec("tool", "1", requires=("stranger",))])
-    closure = resolve_closure(["tool"], [metadata], baseline=[stranger])
+    closure = resolve_closure(["tool"], [metadata], baseline=[Installed(stranger)])
     assert names(closure) == ["tool"]
     assert closure.unknown == (stranger,)
 
@@ -85,7 +90,7 @@ def test_a_rich_dependency_follows_its_condition(tmp_path: Path) -> None:
     )
     assert names(resolve_closure(["tool", "alone"], [metadata])) == ["alone", "tool"]
     assert names(resolve_closure(["tool", "shell"], [metadata])) == ["extra", "shell", "tool"]
-    assert names(resolve_closure(["tool"], [metadata], baseline=nevras(SHELL))) == ["extra", "tool"]
+    assert names(resolve_closure(["tool"], [metadata], baseline=installed(SHELL))) == ["extra", "tool"]
 
 
 def test_an_obsoleted_package_makes_room(tmp_path: Path) -> None:
@@ -191,7 +196,7 @@ def test_why_a_package_is_in(tmp_path: Path) -> None:
 def test_what_changes_on_the_host(tmp_path: Path) -> None:
     old = [Spec("library", "1"), Spec("legacy", "1")]
     new = [Spec("library", "2", obsoletes=("legacy",)), Spec("tool", "1", requires=("library >= 2",))]
-    closure = resolve_closure(["tool"], [load(tmp_path, [*old, *new])], baseline=nevras(*old))
+    closure = resolve_closure(["tool"], [load(tmp_path, [*old, *new])], baseline=installed(*old))
     assert [nevra.short for nevra in closure.upgraded] == ["library-1-1.noarch"]
     assert [nevra.short for nevra in closure.removed] == ["legacy-1-1.noarch"]
 
@@ -218,5 +223,5 @@ def test_parsed_metadata_is_read_again_from_the_cache(tmp_path: Path) -> None:
 
 def test_a_kernel_is_installed_beside_the_one_that_runs(tmp_path: Path) -> None:
     running, newer = (Spec("kernel", version, arch="x86_64") for version in ("1", "2"))
-    closure = resolve_closure(["kernel > 1"], [load(tmp_path, [running, newer])], baseline=nevras(running))
+    closure = resolve_closure(["kernel > 1"], [load(tmp_path, [running, newer])], baseline=installed(running))
     assert (names(closure), closure.upgraded) == (["kernel"], ())
