@@ -1,7 +1,8 @@
 """A folder of files named by their digest. Nothing gets its final name there before its bytes were checked.
 
-Layout: `sha256/ab/abcdef…`; beside it, while it is written, `.unverified-abcdef…`. Several processes and threads may
-use one store: writers of the same digest take turns by a lock on the unverified file, readers need none.
+Layout: `sha256/ab/abcdef…`; beside it, while it is written or still to be vouched for, `.unverified-abcdef…`. Several
+processes and threads may use one store: writers of the same digest take turns by a lock on the unverified file, readers
+need none.
 """
 
 from __future__ import annotations
@@ -51,22 +52,40 @@ class Store:
         """Whether the file is there. It was checked when it came in."""
         return self.path(digest).is_file()
 
+    def held(self, digest: Digest) -> Path:
+        """Where the file is until it is admitted."""
+        return self._unverified(digest)
+
+    def admit(self, digest: Digest) -> None:
+        """Give a held file its name: it was vouched for. Another process may have done so already."""
+        final = self.path(digest)
+        try:
+            with _locked(self._unverified(digest), create=False):
+                self._unverified(digest).rename(final)
+        except FileNotFoundError:
+            if not final.is_file():
+                raise
+        fsync_dir(final.parent)
+
+    def _unverified(self, digest: Digest) -> Path:
+        final = self.path(digest)
+        return final.with_name(f".unverified-{final.name}")
+
     @contextmanager
-    def incoming(self, digest: Digest, *, resume: bool = False) -> Iterator[BufferedRandom]:
+    def incoming(self, digest: Digest, *, resume: bool = False, hold: bool = False) -> Iterator[BufferedRandom]:
         """A file to write the content of `digest` into; checked, made durable and renamed when the block ends.
 
         With `resume`, what an earlier, interrupted block wrote is kept and the file stands at its end; without, it is
         empty. A block that raises leaves its part for the next `resume` (or nothing, without it). Another writer of the
         same digest may have finished while this one waited for its turn: look at `has` again inside the block; a file
-        left empty then is dropped.
+        left empty then is dropped. With `hold`, the digest is not all that counts: the file is `held` until `admit`.
 
         Raises:
             IntegrityError: what was written has another digest. It is dropped.
             ResolveError: the disk is full.
         """
-        final = self.path(digest)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        unverified = final.with_name(f".unverified-{final.name}")
+        unverified = self._unverified(digest)
+        unverified.parent.mkdir(parents=True, exist_ok=True)
         with _locked(unverified) as stream:
             if not resume:
                 stream.truncate(0)
@@ -82,7 +101,10 @@ class Store:
             if self.has(digest) and stream.tell() == 0:
                 unverified.unlink()
                 return
-            self._accept(stream, unverified, digest)
+            self._check(stream, unverified, digest)
+            if not hold:
+                unverified.rename(self.path(digest))
+                fsync_dir(unverified.parent)
 
     def add_file(self, source: Path) -> Digest:
         """Copy `source` in and say its digest.
@@ -113,7 +135,7 @@ class Store:
         fsync_dir(final.parent)
         return digest
 
-    def _accept(self, stream: BufferedRandom, unverified: Path, digest: Digest) -> None:
+    def _check(self, stream: BufferedRandom, unverified: Path, digest: Digest) -> None:
         found = digest_file(unverified)
         if found != digest:
             unverified.unlink()
@@ -125,16 +147,13 @@ class Store:
             )
         os.fchmod(stream.fileno(), 0o644)
         os.fsync(stream.fileno())
-        final = self.path(digest)
-        unverified.rename(final)
-        fsync_dir(final.parent)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[BufferedRandom]:
+def _locked(path: Path, *, create: bool = True) -> Iterator[BufferedRandom]:
     """`path`, opened and locked. Who waited for a writer that finished holds a file without that name: open again."""
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
         with os.fdopen(fd, "r+b") as stream:
             fcntl.flock(fd, fcntl.LOCK_EX)
             if _same_file(path, fd):

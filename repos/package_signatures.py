@@ -65,7 +65,7 @@ def _label(package: Path) -> str:
     """Its name in words: in a store its file name is a digest."""
     try:
         return f"{read_rpm(package).nevra.short} ({package})"
-    except IntegrityError:
+    except (IntegrityError, OSError):
         return str(package)
 
 

@@ -30,12 +30,14 @@ _Broken = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, Int
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file wanted: the URLs that have it (tried in turn), and what it must be. Without `size`, `limit` bounds it."""
+    """A file wanted: the URLs that have it (tried in turn), and what it must be. Without `size`, `limit` bounds it.
+    With `hold` the store does not have it before somebody vouched for it: see `Store.admit`."""
 
     urls: tuple[str, ...]
     digest: Digest
     size: int | None = None
     limit: int = 4 << 30
+    hold: bool = False
 
     @property
     def most(self) -> int:
@@ -116,7 +118,7 @@ class Fetcher:
         raise ResolveError("fetch-failed", f"{url} cannot be read", details="\n".join(dict.fromkeys(reasons)))
 
     def fetch(self, downloads: Iterable[Download], *, stage: str, text: str) -> None:
-        """Have all `downloads` in the store; what is there already is not asked for again.
+        """Have all `downloads` in the store (or held there); what is there already is not asked for again.
 
         Raises:
             ResolveError: one cannot be had from any of its URLs, or the disk is full.
@@ -161,7 +163,7 @@ class Fetcher:
             urls.rotate(-1)
             got = 0
             try:
-                with self.store.incoming(item.digest, resume=True) as out:
+                with self.store.incoming(item.digest, resume=True, hold=item.hold) as out:
                     try:
                         if not (self.store.has(item.digest) and out.tell() == 0):
                             self._transfer(url, item, out, stage)

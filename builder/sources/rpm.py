@@ -8,7 +8,7 @@ from pathlib import Path
 
 from builder.memo import mark_checked, was_checked
 from payload.digest import digest_file
-from payload.errors import ResolveError, UsageError
+from payload.errors import ResolveError, TrustError, UsageError
 from payload.events import Note, Sink, stage
 from payload.manifest import Repository, Target, Upstream
 from payload.model import LockedRpm
@@ -120,7 +120,8 @@ def explain_rpm(source: Source, targets: Sequence[Target], package: str) -> tupl
 
 def fetch_rpms(source: Source, rpms: Sequence[LockedRpm]) -> None:
     """Have `rpms` in the store, every signature checked against the keys of its upstream. With a warm store, nobody is
-    asked.
+    asked. A package has no name there before its signature holds; if it does not, the bytes are held, so that they need
+    not come again when the keys of the manifest were corrected.
 
     Raises:
         ResolveError, IntegrityError: one cannot be had as it was locked.
@@ -128,18 +129,21 @@ def fetch_rpms(source: Source, rpms: Sequence[LockedRpm]) -> None:
     """
     for upstream in source.upstreams:
         own = [rpm for rpm in rpms if rpm.upstream == upstream.id]
-        if missing := [rpm for rpm in own if not source.store.has(rpm.digest)]:
+        missing = [rpm for rpm in own if not source.store.has(rpm.digest)]
+        if missing:
             fetcher = source.fetcher(upstream)
             urls = find_origin(upstream, source.variables, fetcher).urls
             fetcher.fetch(_downloads(missing, urls), stage=f"rpms {upstream.id}", text=f"packages of {upstream.id}")
         _check_signatures(source, upstream, own)
+        for rpm in missing:
+            source.store.admit(rpm.digest)
 
 
 def _downloads(rpms: Sequence[LockedRpm], urls: Sequence[str]) -> Iterator[Download]:
     """Each from another mirror first, so that the work is spread."""
     for number, rpm in enumerate(rpms):
         turned = (*urls[number % len(urls) :], *urls[: number % len(urls)])
-        yield Download(tuple(join_url(url, rpm.location) for url in turned), rpm.digest, rpm.size)
+        yield Download(tuple(join_url(url, rpm.location) for url in turned), rpm.digest, rpm.size, hold=True)
 
 
 def _check_signatures(source: Source, upstream: Upstream, rpms: Sequence[LockedRpm]) -> None:
@@ -148,8 +152,22 @@ def _check_signatures(source: Source, upstream: Upstream, rpms: Sequence[LockedR
     if not rpms or was_checked(source.store, inputs):
         return
     with stage(source.sink, "signatures", f"check the signatures of {len(rpms)} packages of {upstream.id}"):
-        verify_packages([source.store.path(rpm.digest) for rpm in rpms], keys)
+        _verify(source.store, rpms, keys)
     mark_checked(source.store, inputs)
+
+
+def _verify(store: Store, rpms: Sequence[LockedRpm], keys: Sequence[Path]) -> None:
+    paths = [_place(store, rpm) for rpm in rpms]
+    try:
+        verify_packages(paths, keys)
+    except TrustError:
+        if all(path.exists() for path in paths):
+            raise
+        _verify(store, rpms, keys)  # another process admitted one meanwhile
+
+
+def _place(store: Store, rpm: LockedRpm) -> Path:
+    return store.path(rpm.digest) if store.has(rpm.digest) else store.held(rpm.digest)
 
 
 def _kinds_of_host(targets: Sequence[Target]) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ import requests
 from builder.mirror import Synced, compare, mirror_keys, sync
 from builder.sign import create_rpm_key
 from payload import effects
+from payload.digest import Digest, digest_file
 from payload.errors import InputError, TrustError
 from payload.events import NullSink
 from payload.store import Store
@@ -173,6 +174,44 @@ def test_a_bad_signature_leaves_the_mirror_as_it_was(whole: Place, signers: tupl
     with pytest.raises(TrustError):
         whole.sync()
     assert whole.files() == before
+
+
+def test_a_package_has_no_name_in_the_store_before_its_signature_holds(
+    whole: Place,
+    signers: tuple[Signer, Signer],  # noqa: F811
+) -> None:
+    right = (whole.folder / "vendor.asc").read_bytes()
+    shutil.copy(signers[1].public, whole.folder / "vendor.asc")
+    signers[1].sign_file(whole.upstream / "repodata/repomd.xml")
+    packages = {digest_file(path): path for path in whole.upstream.glob("*.rpm")}
+    store, behaviour = Store(whole.folder / "store"), Behaviour()
+    with serve(whole.upstream, behaviour) as url:
+        whole.write(url=url)
+        with pytest.raises(TrustError):
+            whole.sync()
+        assert not any(store.has(digest) for digest in packages)
+        assert all(store.held(digest).read_bytes() == path.read_bytes() for digest, path in packages.items())
+        (whole.folder / "vendor.asc").write_bytes(right)
+        whole.signer.sign_file(whole.upstream / "repodata/repomd.xml")
+        behaviour.requests.clear()
+        assert whole.sync().packages == 3
+    assert all(store.has(digest) and not store.held(digest).exists() for digest in packages)
+    assert not [path for path, _ in behaviour.requests if path.endswith(".rpm")], "the bytes were there"
+
+
+class Overtaken(Store):
+    """A store in which another process is always a bit faster."""
+
+    def held(self, digest: Digest) -> Path:
+        path = super().held(digest)
+        self.admit(digest)
+        return path
+
+
+def test_another_process_may_admit_a_package_meanwhile(whole: Place) -> None:
+    key, store = whole.folder / "mirror.gpg", Overtaken(whole.folder / "store")
+    done = sync(whole.folder / "mirror.toml", whole.mirror, rpm_key=key, store=store, sink=NullSink())
+    assert (done.packages, whole.findings()) == (3, [])
 
 
 def test_what_check_finds(whole: Place) -> None:

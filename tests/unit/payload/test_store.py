@@ -131,6 +131,25 @@ def test_processes_take_turns(store: Store) -> None:
     assert store.path(DIGEST).read_bytes() == CONTENT
 
 
+def test_a_held_file_has_no_name_before_it_is_admitted(store: Store) -> None:
+    with store.incoming(DIGEST, hold=True) as out:
+        out.write(CONTENT)
+    assert (store.has(DIGEST), store.held(DIGEST).read_bytes()) == (False, CONTENT)
+    with store.incoming(DIGEST, resume=True, hold=True) as out:
+        assert out.tell() == len(CONTENT)
+    store.admit(DIGEST)
+    store.admit(DIGEST)  # as another process would
+    assert (files(store), store.path(DIGEST).read_bytes()) == ([DIGEST[7:]], CONTENT)
+
+
+def test_a_held_file_is_checked_too(store: Store) -> None:
+    with pytest.raises(IntegrityError), store.incoming(DIGEST, hold=True) as out:
+        out.write(CONTENT[1:])
+    with pytest.raises(FileNotFoundError):
+        store.admit(DIGEST)
+    assert files(store) == []
+
+
 def test_add_file(store: Store, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(CONTENT)
