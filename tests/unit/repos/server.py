@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -45,8 +46,8 @@ class Behaviour:
 
 
 @contextmanager
-def serve(folder: Path, behaviour: Behaviour) -> Iterator[str]:
-    """The base URL of a server of `folder`."""
+def serve(folder: Path, behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The base URL of a server of `folder`, over TLS where `tls` says how."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -58,10 +59,13 @@ def serve(folder: Path, behaviour: Behaviour) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        # The handshake is the first read's, in the thread of its connection.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
