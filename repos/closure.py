@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +33,7 @@ _FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class ResolvedPackage:
-    """A package of the closure. `requested`: it is there because the manifest names it. `needed_by` (none for what the
-    manifest wants) needs `need` of it."""
+    """A package of the closure. `requested`: it is there because the manifest names it."""
 
     nevra: Nevra
     upstream: str
@@ -43,8 +41,6 @@ class ResolvedPackage:
     digest: Digest
     size: int
     requested: bool
-    need: str
-    needed_by: Nevra | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +54,14 @@ class Closure:
     upgraded: tuple[Nevra, ...] = ()
     removed: tuple[Nevra, ...] = ()
 
-    def why(self, name: str) -> tuple[str, ...]:
-        """Why the package of that name is in: from what is wanted down to it, a line for each step; none if it is not
-        in."""
-        by_nevra = {package.nevra: package for package in self.packages}
-        package = next((one for one in self.packages if one.nevra.name == name), None)
-        lines: list[str] = []
-        while package is not None:
-            parent = package.needed_by
-            asks = "the manifest wants" if parent is None else f"{parent.short} needs"
-            lines.append(f"{asks} {package.need}: {package.nevra.short}")
-            package = by_nevra[parent] if parent is not None else None
-        return tuple(reversed(lines))
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """libsolv's answer to `jobs`."""
+
+    pool: Pool
+    jobs: Sequence[WantedJob]
+    transaction: Any
 
 
 def resolve_closure(
@@ -87,6 +79,22 @@ def resolve_closure(
         InputError: a requirement is malformed.
         IntegrityError: an upstream's metadata is damaged.
     """
+    return closure_of(solve(wanted, upstreams, baseline=baseline, arch=arch, policy=policy))
+
+
+def solve(
+    wanted: Sequence[str],
+    upstreams: Sequence[Metadata],
+    *,
+    baseline: Iterable[Installed] = (),
+    arch: str = "x86_64",
+    policy: Policy = DEFAULT,
+) -> Solution:
+    """The answer itself, for `closure_of` and `repos.reasons`.
+
+    Raises:
+        ResolveError, InputError, IntegrityError: see `resolve_closure`.
+    """
     requirements = tuple(Requirement.parse(text) for text in wanted)
     present = sorted({one.nevra: one for one in baseline}.values(), key=lambda one: one.nevra.key)
     pool = Pool(upstreams, requirements, present, arch, policy)
@@ -103,13 +111,15 @@ def resolve_closure(
             details="\n".join(explain(problem, pool.native, asked_by) for problem in problems),
             remedy="Add an upstream that has what is missing, or change what is wanted.",
         )
-    transaction = solver.transaction()
-    new = {solvable.id: solvable for solvable in transaction.newsolvables()}
-    asked = {candidate for job in jobs for candidate in job.candidates}
-    reasons = _reasons(jobs, new, pool)
-    packages = (_resolved(one, one.id in asked, *reasons[one.id]) for one in new.values())
-    changed = _changes(transaction)
-    return Closure(tuple(sorted(packages, key=lambda package: package.nevra.key)), pool.unknown, *changed)
+    return Solution(pool, jobs, solver.transaction())
+
+
+def closure_of(solution: Solution) -> Closure:
+    """What `solution` says, in our own values."""
+    asked = {candidate for job in solution.jobs for candidate in job.candidates}
+    packages = [_resolved(one, one.id in asked) for one in solution.transaction.newsolvables()]
+    changed = _changes(solution.transaction)
+    return Closure(tuple(sorted(packages, key=lambda package: package.nevra.key)), solution.pool.unknown, *changed)
 
 
 def every_package(upstreams: Sequence[Metadata], *, policy: Policy = DEFAULT) -> tuple[ResolvedPackage, ...]:
@@ -119,26 +129,8 @@ def every_package(upstreams: Sequence[Metadata], *, policy: Policy = DEFAULT) ->
         IntegrityError: an upstream's metadata is damaged.
     """
     pool = Pool(upstreams, (), (), "x86_64", policy)
-    found = (_resolved(one, True, "everything", None) for one in pool.shown() if one.arch not in ("src", "nosrc"))
+    found = (_resolved(one, True) for one in pool.shown() if one.arch not in ("src", "nosrc"))
     return tuple(sorted(found, key=lambda package: (package.nevra.key, package.upstream)))
-
-
-def _reasons(jobs: Sequence[WantedJob], new: dict[int, Any], pool: Pool) -> dict[int, tuple[str, Nevra | None]]:
-    """For each new solvable, the need that it meets and whose, by the shortest way from what is wanted."""
-    reasons: dict[int, tuple[str, Nevra | None]] = {}
-    for job in jobs:
-        reasons |= {number: (job.text, None) for number in job.candidates if number in new and number not in reasons}
-    queue = deque(sorted(reasons))
-    while queue:
-        solvable = new[queue.popleft()]
-        for key in (solv.SOLVABLE_REQUIRES, solv.SOLVABLE_RECOMMENDS):
-            for dep in solvable.lookup_deparray(key):
-                for provider in pool.native.whatprovides(dep):
-                    if provider.id in new and provider.id not in reasons:
-                        reasons[provider.id] = (str(dep), Nevra.of(solvable))
-                        queue.append(provider.id)
-    # What no forward dependency names came by a conditional or a reverse one (supplements).
-    return {number: reasons.get(number, ("a conditional dependency", None)) for number in new}
 
 
 def _changes(transaction: Any) -> tuple[tuple[Nevra, ...], tuple[Nevra, ...]]:
@@ -152,7 +144,7 @@ def _changes(transaction: Any) -> tuple[tuple[Nevra, ...], tuple[Nevra, ...]]:
     return tuple(sorted(upgraded, key=lambda one: one.key)), tuple(sorted(removed, key=lambda one: one.key))
 
 
-def _resolved(solvable: Any, requested: bool, need: str, needed_by: Nevra | None) -> ResolvedPackage:
+def _resolved(solvable: Any, requested: bool) -> ResolvedPackage:
     nevra = Nevra.of(solvable)
     checksum = solvable.lookup_checksum(solv.SOLVABLE_CHECKSUM)
     if checksum is None or checksum.typestr() != "sha256":
@@ -164,4 +156,4 @@ def _resolved(solvable: Any, requested: bool, need: str, needed_by: Nevra | None
     location = safe_location(solvable.lookup_location()[0], where=solvable.repo.name)
     size = solvable.lookup_num(solv.SOLVABLE_DOWNLOADSIZE)
     digest = f"sha256:{checksum.hex()}"
-    return ResolvedPackage(nevra, solvable.repo.name, location, digest, size, requested, need, needed_by)
+    return ResolvedPackage(nevra, solvable.repo.name, location, digest, size, requested)

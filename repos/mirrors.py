@@ -9,6 +9,7 @@ from pathlib import Path
 from payload.errors import UsageError
 from payload.manifest import Manifest, MirrorPlace, Upstream
 from repos.offline import PrivateRepository, RepositoryFile, key_urls
+from repos.variables import expand
 
 AUTO = "auto"
 """What the operator says instead of a name to have the mirrors measured."""
@@ -34,13 +35,6 @@ class System:
     def expand(self, url: str) -> str:
         """`url` with the package manager's variables put in."""
         return expand(url, self.variables)
-
-
-def expand(url: str, variables: Mapping[str, str]) -> str:
-    """`url` with `variables` put in, as `$NAME` or `${NAME}`."""
-    for name, value in variables.items():
-        url = url.replace(f"${{{name}}}", value).replace(f"${name}", value)
-    return url
 
 
 def places_for(system: System, places: Iterable[MirrorPlace]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 from typing import Any, Self
 
 from payload.errors import InputError
@@ -21,6 +21,7 @@ _Segment = tuple[int, int, str]
 _END: _Segment = (1, 0, "")
 
 
+@lru_cache(maxsize=1 << 14)
 def version_key(text: str) -> tuple[_Segment, ...]:
     """A key that sorts version (or release) strings as rpm's own comparison does.
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from payload.digest import Digest
 from payload.errors import InputError, ResolveError
 from payload.manifest import Upstream
-from repos.mirrors import expand
 from repos.repomd import REPOMD, bad_metadata, parse_xml
 from repos.sync import Fetcher
+from repos.variables import expand
 
 _METALINK = "{http://www.metalinker.org/}"
 _ALTERNATES = "{http://fedorahosted.org/mirrormanager}"

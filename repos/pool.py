@@ -199,7 +199,7 @@ class Pool:
         upstream has, it is as captured."""
         # Every look-up comes before the first change: libsolv's index of providers does not survive it.
         originals = [(package, solvable, self._find(package.nevra)) for package, solvable in host]
-        owned = self._files_by_owner(files)
+        owned = self._files_by_owner(files) if host else {}
         for package, solvable, original in originals:
             if original is None:
                 self._fill_captured(package, solvable, files)

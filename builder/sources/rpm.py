@@ -14,12 +14,13 @@ from payload.manifest import Repository, Target, Upstream
 from payload.model import LockedRpm
 from payload.store import Store
 from repos.baseline import Installed, read_baseline
-from repos.closure import Closure, ResolvedPackage, resolve_closure
+from repos.closure import Closure, ResolvedPackage, Solution, closure_of, resolve_closure, solve
 from repos.considered import Policy
 from repos.metadata import Metadata, load_metadata
 from repos.nevra import Nevra
 from repos.origin import find_origin
 from repos.package_signatures import verify_packages
+from repos.reasons import why
 from repos.sync import Access, Download, Fetcher, join_url
 
 
@@ -95,7 +96,7 @@ def resolve_rpms(
     locked: dict[str, LockedRpm] = {}
     for name, arch in _kinds_of_host(targets):
         baseline = read_baseline(source.folder / name) if name else ()
-        closure = _solve(source, upstreams, baseline, arch)
+        closure = closure_of(_solve(source, upstreams, baseline, arch))
         _tell(source.sink, f"install on {name or 'an empty host'}", closure)
         if previous and {nevra_of(rpm) for rpm in previous} != {one.nevra for one in closure.packages}:
             _try_upgrade(source, upstreams, closure, _with(baseline, previous), arch)
@@ -113,7 +114,7 @@ def explain_rpm(source: Source, targets: Sequence[Target], package: str) -> tupl
     upstreams = source.metadata()
     for name, arch in _kinds_of_host(targets):
         baseline = read_baseline(source.folder / name) if name else ()
-        if lines := _solve(source, upstreams, baseline, arch).why(package):
+        if lines := why(_solve(source, upstreams, baseline, arch), package):
             return lines
     raise UsageError("not-included", f"no package {package} comes along", remedy="see the lock for those that do")
 
@@ -174,10 +175,10 @@ def _kinds_of_host(targets: Sequence[Target]) -> list[tuple[str, str]]:
     return sorted({(target.baseline or "", target.arch) for target in targets})
 
 
-def _solve(source: Source, upstreams: Sequence[Metadata], baseline: Iterable[Installed], arch: str) -> Closure:
+def _solve(source: Source, upstreams: Sequence[Metadata], baseline: Iterable[Installed], arch: str) -> Solution:
     wanted = source.repository.packages
     with stage(source.sink, "closure", f"resolve {len(wanted)} packages"):
-        return resolve_closure(wanted, upstreams, baseline=baseline, arch=arch, policy=source.policy)
+        return solve(wanted, upstreams, baseline=baseline, arch=arch, policy=source.policy)
 
 
 def _try_upgrade(

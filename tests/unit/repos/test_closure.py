@@ -12,10 +12,11 @@ from payload.events import NullSink
 from payload.manifest import Upstream
 from payload.store import Store
 from repos.baseline import Installed
-from repos.closure import Closure, resolve_closure
+from repos.closure import Closure, resolve_closure, solve
 from repos.considered import Policy, excluded
 from repos.metadata import Metadata, load_metadata
 from repos.nevra import Nevra
+from repos.reasons import why
 from repos.sync import Fetcher
 from tests.unit.repos.packages import Spec, fake_digest, write_repository
 
@@ -184,13 +185,13 @@ def test_why_a_package_is_in(tmp_path: Path) -> None:
         tmp_path,
         [Spec("tool", "1", requires=("library >= 2",)), Spec("library", "2", requires=("/usr/bin/sh",)), SHELL],
     )
-    closure = resolve_closure(["tool"], [metadata])
-    assert closure.why("shell") == (
+    solution = solve(["tool"], [metadata])
+    assert why(solution, "shell") == (
         "the manifest wants tool: tool-1-1.noarch",
         "tool-1-1.noarch needs library >= 2: library-2-1.noarch",
         "library-2-1.noarch needs /usr/bin/sh: shell-5-1.x86_64",
     )
-    assert closure.why("nothing") == ()
+    assert why(solution, "nothing") == ()
 
 
 def test_what_changes_on_the_host(tmp_path: Path) -> None:
