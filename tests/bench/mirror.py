@@ -34,7 +34,7 @@ _SOLVE = """
 import json, sys
 from pathlib import Path
 from payload.events import NullSink
-from payload.model import Upstream
+from payload.manifest import Upstream
 from payload.store import Store
 from repos.closure import resolve_closure
 from repos.metadata import load_metadata
