@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -64,7 +62,7 @@ def create_repository(
 
 def find_packages(folder: Path) -> list[Path]:
     """All files named *.rpm below `folder`, in the order of their paths."""
-    return sorted(folder.rglob("*.rpm"), key=lambda path: str(path.relative_to(folder)))
+    return sorted(folder.rglob("*.rpm"), key=str)
 
 
 def is_current(folder: Path, fingerprint: str) -> bool:
@@ -87,17 +85,15 @@ def folder_fingerprint(folder: Path) -> str:
 
 
 def _read_all(folder: Path, packages: Sequence[Path], revision: int) -> Iterator[createrepo_c.Package]:
-    def read(path: Path) -> createrepo_c.Package:
-        location = str(path.relative_to(folder))
+    """One after the other: the library keeps Python's lock, so that threads only get in each other's way."""
+    for path in packages:
+        location = str(path).removeprefix(f"{folder}/")
         try:
             package = createrepo_c.package_from_rpm(str(path), location_href=location, changelog_limit=_CHANGELOGS)
         except (createrepo_c.CreaterepoCError, OSError) as error:
             raise IntegrityError("bad-rpm", f"{path} is not a whole RPM package", details=str(error)) from error
         package.time_file = revision
-        return package
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the digests are made without Python's lock
-        yield from pool.map(read, packages)
+        yield package
 
 
 def _record(repodata: Path, kind: str, text: bytes) -> createrepo_c.RepomdRecord:
