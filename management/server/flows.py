@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from management.server.errors import ApiError
-
 if TYPE_CHECKING:
     from management.server.node import Node
 
@@ -52,5 +50,6 @@ def _undo(node: "Node", step: Step, context: Context) -> None:
         return
     try:
         step.undo(node, context)
-    except ApiError as error:
-        log.error("step %s was not undone: %s", step.name, error)
+    except Exception:
+        # Whatever it was, the steps before this one have to be undone still.
+        log.exception("step %s was not undone", step.name)
