@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from management import __version__
-from management.server.calls import Calls, EnvelopeError, fail_orphans
+from management.server.calls import Calls, EnvelopeError
 from management.server.catalogue import describe
 from management.server.node import Node
 from management.server.openapi import describe_api
@@ -32,13 +32,11 @@ def make_app(node: Node) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        orphans = await asyncio.to_thread(fail_orphans, node)
-        if orphans:
-            log.warning("%d calls of an earlier server were never finished; they are failed now", orphans)
         await asyncio.to_thread(node.start)
+        await asyncio.to_thread(calls.start)
         yield
         await asyncio.to_thread(node.stop)
-        await calls.close()
+        await asyncio.to_thread(calls.stop)
         await asyncio.to_thread(node.close)
 
     async def api(request: Request) -> Response:

@@ -3,20 +3,19 @@
 import asyncio
 import json
 import logging
-import uuid
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import select
-
 from management.server.acting import acting_as
 from management.server.clock import now, to_wire
 from management.server.errors import ApiError
+from management.server.heartbeat import Heartbeat
 from management.server.messages import ApiMessage, Caller
 from management.server.models.identity import ADMIN_UUID, SessionVO
-from management.server.models.system import RestAPIVO
 from management.server.node import Node
+from management.server.work import Recorded, Work
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,8 @@ class Calls:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._work = Work(node.config.database_url(), node.uuid, self._run, self._interrupted)
+        self._heartbeat = Heartbeat(node.database, node.uuid, self._work.adopt, _fenced)
 
     async def accept(self, body: bytes, address: str) -> dict[str, Any]:
         """Answer a synchronous call from `address`, or accept an asynchronous one and answer `Processing`.
@@ -51,29 +51,42 @@ class Calls:
         loop = asyncio.get_running_loop()
         if kind.sync:
             created = now()
-            result = await loop.run_in_executor(self._workers, self._answer, kind, fields, address)
-            return _done(None, created, result)
-        row = RestAPIVO(uuid=uuid.uuid4().hex, apiMessageName=wire_name, state="Processing", createDate=now())
-        await loop.run_in_executor(self._workers, self._insert, row)
-        task = asyncio.create_task(self._finish(row.uuid, kind, fields, address))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return {"uuid": row.uuid, "state": row.state, "createdDate": to_wire(row.createDate)}
+            answer = await loop.run_in_executor(self._workers, self._answer, kind, fields, address)
+            return _done(None, created, answer)
+        subject = kind.subject(fields)
+        accept = self._work.accept
+        return _state(await loop.run_in_executor(self._workers, accept, wire_name, fields, address, subject))
 
     async def result(self, result_uuid: str) -> dict[str, Any] | None:
         """The state of an asynchronous call, or None when there was no such call."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self._load, result_uuid)
+        recorded = await loop.run_in_executor(self._workers, self._work.find, result_uuid)
+        return None if recorded is None else _state(recorded)
 
-    async def close(self) -> None:
-        """Wait for calls in progress; their child processes have been ended by the node."""
-        await asyncio.gather(*self._tasks)
+    def start(self) -> None:
+        """Begin with the calls in the queue: the node is ready. Say that it lives, and adopt what dead ones left."""
+        self._work.start()
+        self._heartbeat.beat()
+        self._heartbeat.start()
+
+    def stop(self) -> None:
+        """Take no more calls."""
+        self._heartbeat.stop()
+        self._work.close()
         self._workers.shutdown()
 
-    async def _finish(self, result_uuid: str, kind: type[ApiMessage], fields: Mapping[str, Any], address: str) -> None:
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._workers, self._answer, kind, fields, address)
-        await loop.run_in_executor(self._workers, self._store, result_uuid, answer)
+    def _run(self, wire_name: str, fields: dict[str, Any], address: str) -> dict[str, Any]:
+        kind = self._node.registry.messages.get(wire_name)
+        if kind is None:  # accepted by a node of a newer release
+            return _failure(BARE_EVENT, ApiError("SYS.1008", f"this release knows no message {wire_name}"))
+        return self._answer(kind, fields, address)
+
+    def _interrupted(self, wire_name: str, fields: dict[str, Any], address: str) -> dict[str, Any]:
+        kind = self._node.registry.messages.get(wire_name)
+        if kind is not None and kind.repeatable:
+            return self._answer(kind, fields, address)
+        text = "the management node stopped before the call was finished; look at what it did before you call again"
+        return _failure(BARE_EVENT, ApiError("SYS.1012", text))
 
     def _answer(self, kind: type[ApiMessage], fields: Mapping[str, Any], address: str) -> dict[str, Any]:
         bare = BARE_REPLY if kind.sync else BARE_EVENT
@@ -124,34 +137,11 @@ class Calls:
                         f"field[{name}]: there is no resource[uuid:{wanted}, type:{resource.model.__name__}]",
                     )
 
-    def _insert(self, row: RestAPIVO) -> None:
-        with self._node.database.write() as session:
-            session.add(row)
 
-    def _store(self, result_uuid: str, answer: dict[str, Any]) -> None:
-        with self._node.database.write() as session:
-            row = session.get_one(RestAPIVO, result_uuid)
-            row.state, row.result, row.finishedDate = "Done", json.dumps(answer), now()
-
-    def _load(self, result_uuid: str) -> dict[str, Any] | None:
-        with self._node.database.read() as session:
-            row = session.get(RestAPIVO, result_uuid)
-        if row is None:
-            return None
-        if row.result is None:
-            return {"uuid": row.uuid, "state": row.state, "createdDate": to_wire(row.createDate)}
-        return _done(row.uuid, row.createDate, json.loads(row.result), row.finishedDate)
-
-
-def fail_orphans(node: Node) -> int:
-    """Finish the calls that an earlier server accepted and never answered. Returns how many there were."""
-    error = ApiError("SYS.1012", "the management node stopped before the call was finished")
-    with node.database.write() as session:
-        rows = session.scalars(select(RestAPIVO).where(RestAPIVO.state == "Processing")).all()
-        for row in rows:
-            row.state, row.finishedDate = "Done", now()
-            row.result = json.dumps(_failure(BARE_EVENT, error))
-    return len(rows)
+def _fenced() -> None:
+    # Others hold us for dead and have our work: nothing of it may go on here. The service manager starts us anew.
+    log.critical("this node was taken for dead; it ends")
+    os._exit(1)
 
 
 def _open_envelope(body: bytes) -> tuple[str, dict[str, Any]]:
@@ -176,3 +166,12 @@ def _done(result_uuid: str | None, created: Any, result: dict[str, Any], finishe
     answer = {"uuid": result_uuid} if result_uuid else {}
     answer |= {"state": "Done", "createdDate": to_wire(created), "finishedDate": to_wire(finished or now())}
     return {**answer, "result": json.dumps(result)}
+
+
+def _state(call: Recorded) -> dict[str, Any]:
+    if call.error is not None:
+        failure = _failure(BARE_EVENT, ApiError("SYS.1000", call.error))
+        return _done(call.uuid, call.created, failure, call.finished)
+    if call.answer is None:
+        return {"uuid": call.uuid, "state": "Processing", "createdDate": to_wire(call.created)}
+    return _done(call.uuid, call.created, call.answer, call.finished)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 BUSY_MS = 30_000
 _WRITER = 0x5EA11F7  # the advisory lock that makes writes take turns
+_TURN = 0x5EA11F8  # the one of `turn`
 _POOL = 20
 
 
@@ -44,6 +45,16 @@ class Database:
         """A bare connection inside one write transaction, for migrations."""
         with self._writer.begin() as connection:
             yield connection
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """What one node at a time may do. On SQLite there is only one; other writes go on meanwhile."""
+        if self.engine.dialect.name == "sqlite":
+            yield
+            return
+        with self._reader.begin() as connection:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_TURN})"))
+            yield
 
     def answers(self) -> bool:
         """True when a query runs. Raises what the database raises otherwise."""

@@ -7,7 +7,7 @@ A family of messages is a module in `server/apis/`; leaving the module out leave
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -55,6 +55,8 @@ class ApiMessage(BaseModel):
     sync: ClassVar[bool] = False
     needs_session: ClassVar[bool] = True
     for_everybody: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = False
+    """Whether a call that a dead node had begun may simply be run again."""
 
     session: SessionRef | None = None
     timeout: int = -1
@@ -84,6 +86,12 @@ class ApiMessage(BaseModel):
             for mark in field.metadata:
                 if isinstance(mark, Resource):
                     yield name, mark
+
+    @classmethod
+    def subject(cls, fields: Mapping[str, Any]) -> str | None:
+        """The uuid of the resource that such a call is about: calls on one resource take turns."""
+        subject = fields.get("uuid")
+        return subject if isinstance(subject, str) and subject else None
 
 
 class CreateMessage(ApiMessage):

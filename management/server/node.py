@@ -77,8 +77,9 @@ class Node:
             heartBeat=moment,
         )
         with self.database.write() as session:
-            # SQLite serves one node only: whatever is registered is from an earlier boot.
-            session.execute(delete(ManagementNodeVO))
+            if self.database.engine.dialect.name == "sqlite":
+                # It serves one node only: whatever is registered is from an earlier boot.
+                session.execute(delete(ManagementNodeVO))
             session.add(row)
         self.ready = True
         log.info("management node %s is ready", self.uuid)

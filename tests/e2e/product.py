@@ -56,7 +56,7 @@ def database(host: Host) -> dict[str, list[str]]:
     script = (
         "import sqlite3, json; c = sqlite3.connect('file:/var/lib/sealift/sealift.db?mode=ro', uri=True)\n"
         "names = [r[0] for r in c.execute(\"select name from sqlite_master where type = 'table' order by name\")]\n"
-        "skip = {'ManagementNodeVO', 'ConsoleProxyAgentVO', 'SessionVO', 'RestAPIVO'}\n"
+        "skip = {'ManagementNodeVO', 'ConsoleProxyAgentVO', 'SessionVO'}\n"
         "print(json.dumps({n: sorted(map(repr, c.execute(f'select * from {n}'))) for n in names if n not in skip}))"
     )
     rows: dict[str, list[str]] = json.loads(host.run(["python3", "-c", script]).stdout)

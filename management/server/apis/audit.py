@@ -13,13 +13,13 @@ from management.server.clock import now
 from management.server.models.audit import AuditVO
 from management.server.models.console import ConsoleProxyAgentVO
 from management.server.models.identity import SessionVO
-from management.server.models.system import ManagementNodeVO, RestAPIVO
+from management.server.models.system import ManagementNodeVO
 from management.server.query import Inventory, QueryMessage
 
 if TYPE_CHECKING:
     from management.server.node import Node
 
-UNRECORDED = (AuditVO, SessionVO, RestAPIVO, ManagementNodeVO, ConsoleProxyAgentVO)
+UNRECORDED = (AuditVO, SessionVO, ManagementNodeVO, ConsoleProxyAgentVO)
 """The server's own bookkeeping. It changes all the time and says nothing about resources."""
 SECRET = ("passwordHash",)
 UNREMARKABLE = ("lastOpDate", "heartBeat")

@@ -35,6 +35,7 @@ class ReconnectConsoleProxyAgent(ApiMessage):
     """Without `agentUuids`, all of them. The inventory says for each `true` or what went wrong."""
 
     wire_name: ClassVar[str] = "org.zstack.header.console.APIReconnectConsoleProxyAgentMsg"
+    repeatable: ClassVar[bool] = True
 
     agentUuids: list[str] | None = Field(default=None, min_length=1)
 

@@ -120,6 +120,7 @@ class AddKVMHost(CreateMessage):
 
 class ReconnectHost(ApiMessage):
     wire_name: ClassVar[str] = "org.zstack.header.host.APIReconnectHostMsg"
+    repeatable: ClassVar[bool] = True
 
     uuid: Annotated[str, Resource(HostVO)]
 

@@ -1,4 +1,4 @@
-"""The management node itself and the results of asynchronous calls."""
+"""The management nodes that live."""
 
 from datetime import datetime
 
@@ -18,16 +18,3 @@ class ManagementNodeVO(Base):
     state: Mapped[str]
     joinDate: Mapped[datetime]
     heartBeat: Mapped[datetime]
-
-
-class RestAPIVO(Base):
-    """An accepted asynchronous call: Processing, then Done with its result as JSON text."""
-
-    __tablename__ = "RestAPIVO"
-
-    uuid: Mapped[str] = mapped_column(primary_key=True)
-    apiMessageName: Mapped[str]
-    state: Mapped[str]
-    result: Mapped[str | None]
-    createDate: Mapped[datetime]
-    finishedDate: Mapped[datetime | None]

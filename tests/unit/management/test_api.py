@@ -137,16 +137,6 @@ def test_an_unknown_console_agent_is_an_entry_not_a_failure(server: Any, session
     assert event["inventory"]["dead"]["code"] == "SYS.1007"
 
 
-def test_calls_of_a_dead_server_are_failed_at_the_next_start(make_install: Any) -> None:
-    install = make_install().prepare()
-    row = ("lost", "x.APIYMsg", "Processing", None, "2026-01-01 00:00:00.000000", None)
-    install.sql("insert into RestAPIVO values (?, ?, ?, ?, ?, ?)", *row)
-    for running in install.serve():
-        state = httpx.get(f"{running.url}/zstack/api/result/lost").json()
-        assert state["state"] == "Done"
-        assert "SYS.1012" in state["result"]
-
-
 def test_two_servers_cannot_share_a_port(server: Any, make_install: Any) -> None:
     other = make_install().prepare()
     other.config.write_text(other.config.read_text().replace(str(other.port), str(server.port)))

@@ -1,4 +1,4 @@
-"""Release 1.0.0: accounts, sessions, hosts, images, management nodes, API results.
+"""Release 1.0.0: accounts, sessions, hosts, images, management nodes.
 
 Revision: 1.0.0
 """
@@ -13,7 +13,6 @@ revision = "1.0.0"
 down_revision = None
 
 _TABLES = (
-    "RestAPIVO",
     "ManagementNodeVO",
     "ImageEO",
     "HostEO",
@@ -116,15 +115,6 @@ def upgrade() -> None:
         sa.Column("state", sa.String(32), nullable=False),
         sa.Column("joinDate", sa.DateTime, nullable=False),
         sa.Column("heartBeat", sa.DateTime, nullable=False),
-    )
-    op.create_table(
-        "RestAPIVO",
-        sa.Column("uuid", sa.String(32), primary_key=True),
-        sa.Column("apiMessageName", sa.String(255), nullable=False),
-        sa.Column("state", sa.String(32), nullable=False),
-        sa.Column("result", sa.Text),
-        sa.Column("createDate", sa.DateTime, nullable=False),
-        sa.Column("finishedDate", sa.DateTime),
     )
     moment = datetime.now(UTC).replace(tzinfo=None)
     dates = {"createDate": moment, "lastOpDate": moment}

@@ -1,0 +1,121 @@
+"""Durable calls: what was accepted is recorded first, and is finished or reported failed, whatever dies in between.
+
+The engine is DBOS, in the server's own database. A call is a workflow of two steps. `begin` records which node runs it;
+`answer` runs the handler and records its answer. A call that another node began may have been half done there: it runs
+again only when its message says that this is harmless, and is reported failed otherwise.
+
+Calls on one resource run one after the other, on whatever node; nodes take calls from one queue.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+from sqlalchemy import URL
+
+from management.server.clock import now
+
+APPLICATION = "sealift"
+QUEUE = "calls"
+POLL_SECONDS = 0.1
+WORKERS = 50
+DRAIN_SECONDS = 10
+# What is recorded of a call is its message, which is the API: a node of the next release can run it too. This changes
+# only when that is no longer so; calls recorded in another form wait for a node that knows it.
+FORMAT = "1"
+
+Answer = dict[str, Any]
+Run = Callable[[str, dict[str, Any], str], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An accepted call; times are naive UTC. One that has finished has an answer, or an error of the engine."""
+
+    uuid: str
+    created: datetime
+    finished: datetime | None = None
+    answer: Answer | None = None
+    error: str | None = None
+
+
+class Work:
+    """The engine of one node, whose uuid it carries. A process has one at a time."""
+
+    def __init__(self, url: URL, node_uuid: str, run: Run, interrupted: Run) -> None:
+        """`run` answers a call; `interrupted` answers one that another node began, or runs it again."""
+        logger = logging.getLogger("dbos")
+        logger.setLevel(logging.WARNING)
+        config: DBOSConfig = {
+            "name": APPLICATION,
+            "system_database_url": url.render_as_string(hide_password=False),
+            "application_version": FORMAT,
+            "executor_id": node_uuid,
+            "max_executor_threads": WORKERS * 2,
+            "log_level": "WARNING",
+            "console_log_level": "WARNING",
+        }
+        DBOS(config=config)
+        # One log for the whole server, instead of the engine's own lines.
+        logger.handlers.clear()
+        logger.propagate = True
+
+        def call(wire_name: str, fields: dict[str, Any], address: str) -> Answer:
+            owner = DBOS.run_step({"name": "begin"}, lambda: node_uuid)
+            answer = run if owner == node_uuid else interrupted
+            return DBOS.run_step({"name": "answer"}, answer, wire_name, fields, address)
+
+        self._node_uuid = node_uuid
+        self._call = DBOS.workflow(name="call")(call)
+
+    def start(self) -> None:
+        """Begin to take calls from the queue."""
+        DBOS.launch()
+        DBOS.register_queue(
+            QUEUE, worker_concurrency=WORKERS, partition_concurrency=1, polling_interval_sec=POLL_SECONDS
+        )
+
+    def accept(self, wire_name: str, fields: dict[str, Any], address: str, resource: str | None) -> Recorded:
+        """Record a call from `address`. It waits for the calls on the same `resource` that were accepted before it."""
+        call_uuid = uuid.uuid4().hex
+        with SetWorkflowID(call_uuid), SetEnqueueOptions(queue_partition_key=resource or call_uuid):
+            DBOS.enqueue_workflow(QUEUE, self._call, wire_name, fields, address)
+        return Recorded(call_uuid, now())
+
+    def find(self, call_uuid: str) -> Recorded | None:
+        """The call, accepted by whatever node, or None."""
+        found = DBOS.list_workflows(workflow_ids=[call_uuid], load_input=False)
+        if not found or found[0].created_at is None:
+            return None
+        (status,) = found
+        created = _moment(found[0].created_at)
+        if status.status in ("ENQUEUED", "PENDING", "DELAYED"):
+            return Recorded(call_uuid, created)
+        finished = _moment(status.completed_at or status.updated_at or found[0].created_at)
+        if status.status == "SUCCESS":
+            return Recorded(call_uuid, created, finished, answer=status.output)
+        return Recorded(call_uuid, created, finished, error=f"{status.status}: {status.error}")
+
+    def adopt(self, living: Collection[str]) -> int:
+        """Put the calls of nodes that are not `living` back into the queue. One node at a time may do so.
+
+        Returns how many there were.
+        """
+        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        lost = [workflow.workflow_id for workflow in pending if workflow.executor_id not in living]
+        for workflow_id in lost:
+            DBOS.resume_workflow(workflow_id, queue_name=QUEUE)
+        return len(lost)
+
+    def close(self) -> None:
+        """Take no more calls, and wait a while for those that run. Whatever is left then is adopted later."""
+        running = DBOS.list_workflows(status="PENDING", executor_id=self._node_uuid, load_input=False)
+        DBOS.destroy(workflow_completion_timeout_sec=DRAIN_SECONDS if running else 0)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)

@@ -1,0 +1,156 @@
+"""Accepted calls survive the server: killed at random, each is finished or reported failed, none lost, none doubled.
+
+SEALIFT_KILL_CALLS=500 runs the full proof.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import URL, text
+
+from management.server.database import Database
+from management.server.passwords import set_password
+from management.server.schema import migrate
+from tests.unit.management.conftest import PASSWORD, Install
+
+CALLS = int(os.environ.get("SEALIFT_KILL_CALLS", "24"))
+ADD_HOST = "org.zstack.kvm.APIAddKVMHostMsg"
+TAKEOVER_SECONDS = 15
+
+
+@contextmanager
+def process(install: Install) -> Iterator["subprocess.Popen[bytes]"]:
+    """A server that the test may kill."""
+    argv = [sys.executable, "-P", "-m", "management.server", "--config", str(install.config), "serve"]
+    with (
+        (install.home / "log").open("a") as log,
+        subprocess.Popen(argv, stderr=log, env=install.environment(), cwd="/") as server,
+    ):
+        try:
+            install._wait(server)
+            yield server
+        finally:
+            server.kill()
+
+
+def accept(install: Install, message: str, **fields: Any) -> str | None:
+    """The uuid of the accepted call, or None when the server died before it said so."""
+    try:
+        answer = httpx.post(f"{install.url}/zstack/api", json={message: fields}, timeout=30)
+    except httpx.TransportError:
+        return None
+    accepted: str = answer.json()["uuid"]
+    return accepted
+
+
+def finished(install: Install, call: str, seconds: float) -> dict[str, Any]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = httpx.get(f"{install.url}/zstack/api/result/{call}", timeout=30)
+        assert answer.status_code == 200, f"call {call} is lost"
+        if answer.json()["state"] == "Done":
+            (event,) = json.loads(answer.json()["result"]).values()
+            return dict(event)
+        time.sleep(0.05)
+    raise AssertionError(f"call {call} is still not finished")
+
+
+def runs(number: int, *installs: Install) -> int:
+    """How often the handler of that call ended, as the servers' logs tell."""
+    return sum((install.home / "log").read_text().count(f"host[name:host-{number},") for install in installs)
+
+
+def add_host(install: Install, number: int, session: dict[str, str], cluster: str) -> str | None:
+    # Nobody answers on the discard port: the call ends by itself, after the host's row was made.
+    host = {
+        "name": f"host-{number}",
+        "managementIp": f"127.1.{number // 250}.{number % 250 + 1}",
+        "sshPort": 9,
+        "clusterUuid": cluster,
+    }
+    return accept(install, ADD_HOST, **host, username="root", password="x", session=session)
+
+
+def check(seconds: float, calls: dict[int, str], asked: Install, *others: Install) -> None:
+    """Every accepted call has one answer, and its handler did not end twice."""
+    codes = [finished(asked, call, seconds)["error"]["code"] for call in calls.values()]
+    assert set(codes) <= {"HOST.1000", "SYS.1012"}
+    assert "HOST.1000" in codes
+    assert [number for number in calls if runs(number, asked, *others) > 1] == []
+
+
+def cluster_of(database: Database) -> str:
+    with database.read() as session:
+        return str(session.execute(text('SELECT uuid FROM "ClusterEO"')).scalar_one())
+
+
+def test_killed_at_random_the_server_keeps_every_call(make_install: Callable[..., Install]) -> None:
+    install = make_install().prepare()
+    from management.server.config import sqlite_url  # noqa: PLC0415 -- after the path is set
+
+    database, calls, number = Database(sqlite_url(install.database)), {}, 0
+    cluster, chance = cluster_of(database), random.Random(7)
+    session: dict[str, str] | None = None
+    while number < CALLS:
+        with process(install) as server:
+            session = session or install.log_in()
+            for _ in range(max(1, CALLS // 4)):
+                if (call := add_host(install, number, session, cluster)) is not None:
+                    calls[number] = call
+                number += 1
+            time.sleep(chance.random())
+            server.send_signal(signal.SIGKILL)
+            server.wait()
+    with process(install):
+        check(60, calls, install)
+    assert len(calls) == number
+    database.close()
+
+
+@pytest.fixture
+def two_nodes(postgresql: Any, make_install: Callable[..., Install]) -> Iterator[tuple[Database, Install, Install]]:
+    url: URL = postgresql.create(uuid.uuid4().hex)
+    database = Database(url)
+    migrate(database)
+    set_password(database, "admin", PASSWORD, if_unset=False)
+    socket = Path(url.query["host"])  # type: ignore[arg-type]
+    nodes = [make_install("one"), make_install("two")]
+    for node in nodes:
+        plain = f"postgresql://{url.username}@/{url.database}?host={socket}"
+        node.config.write_text(node.config.read_text() + f'[database]\nurl = "{plain}"\n')
+    yield database, nodes[0], nodes[1]
+    database.close()
+
+
+def test_a_killed_node_s_calls_are_taken_over(two_nodes: tuple[Database, Install, Install]) -> None:
+    database, first, second = two_nodes
+    cluster, calls = cluster_of(database), {}
+    with process(first) as victim, process(second):
+        session = first.log_in()
+        for number in range(CALLS):
+            call = add_host(first if number % 2 else second, number, session, cluster)
+            assert call is not None
+            calls[number] = call
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+        killed = time.monotonic()
+        while True:
+            with database.read() as reading:
+                nodes = reading.execute(text('SELECT count(*) FROM "ManagementNodeVO"')).scalar_one()
+            if nodes == 1:
+                break
+            time.sleep(0.1)
+        assert time.monotonic() - killed < TAKEOVER_SECONDS
+        check(60, calls, second, first)
