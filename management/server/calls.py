@@ -4,8 +4,9 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 from management.server.acting import acting_as
@@ -36,7 +37,7 @@ class Calls:
         self._node = node
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
         self._work = Work(node.config.database_url(), node.uuid, self._run, self._interrupted)
-        self._heartbeat = Heartbeat(node.database, node.uuid, self._work.adopt, _fenced)
+        self._heartbeat = Heartbeat(node.database, node.uuid, self._tend, _fenced)
 
     async def accept(self, body: bytes, address: str) -> dict[str, Any]:
         """Answer a synchronous call from `address`, or accept an asynchronous one and answer `Processing`.
@@ -54,8 +55,9 @@ class Calls:
             answer = await loop.run_in_executor(self._workers, self._answer, kind, fields, address)
             return _done(None, created, answer)
         subject = kind.subject(fields)
+        secret = kind.secrets()
         accept = self._work.accept
-        return _state(await loop.run_in_executor(self._workers, accept, wire_name, fields, address, subject))
+        return _state(await loop.run_in_executor(self._workers, accept, wire_name, fields, secret, address, subject))
 
     async def result(self, result_uuid: str) -> dict[str, Any] | None:
         """The state of an asynchronous call, or None when there was no such call."""
@@ -75,6 +77,10 @@ class Calls:
         self._work.close()
         self._workers.shutdown()
 
+    def _tend(self, living: Collection[str]) -> int:
+        self._work.purge(timedelta(days=self._node.config.keep_calls_days))
+        return self._work.adopt(living)
+
     def _run(self, wire_name: str, fields: dict[str, Any], address: str) -> dict[str, Any]:
         kind = self._node.registry.messages.get(wire_name)
         if kind is None:  # accepted by a node of a newer release
@@ -83,7 +89,7 @@ class Calls:
 
     def _interrupted(self, wire_name: str, fields: dict[str, Any], address: str) -> dict[str, Any]:
         kind = self._node.registry.messages.get(wire_name)
-        if kind is not None and kind.repeatable:
+        if kind is not None and kind.repeatable and not kind.secrets():
             return self._answer(kind, fields, address)
         text = "the management node stopped before the call was finished; look at what it did before you call again"
         return _failure(BARE_EVENT, ApiError("SYS.1012", text))

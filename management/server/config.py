@@ -53,6 +53,9 @@ class Config(BaseModel):
     database: DatabaseConfig = DatabaseConfig()
     agents_dir: Path
     session_seconds: int = Field(default=7200, ge=1)
+    keep_calls_days: float = Field(
+        default=7, ge=0, description="how long the result of a finished call can be asked for"
+    )
     deploy_timeout_seconds: int = Field(default=600, ge=10)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from management.server.errors import ApiError
 from management.server.models import Base
@@ -86,6 +86,12 @@ class ApiMessage(BaseModel):
             for mark in field.metadata:
                 if isinstance(mark, Resource):
                     yield name, mark
+
+    @classmethod
+    def secrets(cls) -> frozenset[str]:
+        """The fields that must never be recorded or shown: those of a secret type, and those left out of the repr."""
+        fields = cls.model_fields.items()
+        return frozenset(name for name, field in fields if field.annotation is SecretStr or not field.repr)
 
     @classmethod
     def subject(cls, fields: Mapping[str, Any]) -> str | None:

@@ -4,14 +4,15 @@ The engine is DBOS, in the server's own database. A call is a workflow of two st
 `answer` runs the handler and records its answer. A call that another node began may have been half done there: it runs
 again only when its message says that this is harmless, and is reported failed otherwise.
 
-Calls on one resource run one after the other, on whatever node; nodes take calls from one queue.
+Calls on one resource run one after the other, on whatever node; nodes take calls from one queue. Secrets are never
+recorded: a call that has some is begun at once by the node that accepted it, which alone has them, in its memory.
 """
 
 import logging
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
@@ -24,6 +25,7 @@ QUEUE = "calls"
 POLL_SECONDS = 0.1
 WORKERS = 50
 DRAIN_SECONDS = 10
+PURGE_BATCH = 1000
 # What is recorded of a call is its message, which is the API: a node of the next release can run it too. This changes
 # only when that is no longer so; calls recorded in another form wait for a node that knows it.
 FORMAT = "1"
@@ -64,11 +66,14 @@ class Work:
         logger.handlers.clear()
         logger.propagate = True
 
-        def call(wire_name: str, fields: dict[str, Any], address: str) -> Answer:
+        def call(wire_name: str, fields: dict[str, Any], address: str, sealed: bool) -> Answer:
             owner = DBOS.run_step({"name": "begin"}, lambda: node_uuid)
-            answer = run if owner == node_uuid else interrupted
-            return DBOS.run_step({"name": "answer"}, answer, wire_name, fields, address)
+            secrets = self._secrets.pop(str(DBOS.workflow_id), None) if sealed else {}
+            whole = owner == node_uuid and secrets is not None
+            answer = run if whole else interrupted
+            return DBOS.run_step({"name": "answer"}, answer, wire_name, {**fields, **(secrets or {})}, address)
 
+        self._secrets: dict[str, Mapping[str, Any]] = {}
         self._node_uuid = node_uuid
         self._call = DBOS.workflow(name="call")(call)
 
@@ -79,11 +84,23 @@ class Work:
             QUEUE, worker_concurrency=WORKERS, partition_concurrency=1, polling_interval_sec=POLL_SECONDS
         )
 
-    def accept(self, wire_name: str, fields: dict[str, Any], address: str, resource: str | None) -> Recorded:
-        """Record a call from `address`. It waits for the calls on the same `resource` that were accepted before it."""
+    def accept(
+        self, wire_name: str, fields: Mapping[str, Any], secret: Collection[str], address: str, resource: str | None
+    ) -> Recorded:
+        """Record a call from `address`, without those of its fields that are `secret`.
+
+        It waits for the calls on the same `resource` that were accepted before it, unless it has secrets.
+        """
         call_uuid = uuid.uuid4().hex
+        secrets = {name: value for name, value in fields.items() if name in secret}
+        if secrets:
+            public = {name: value for name, value in fields.items() if name not in secret}
+            self._secrets[call_uuid] = secrets
+            with SetWorkflowID(call_uuid):
+                DBOS.start_workflow(self._call, wire_name, public, address, True)
+            return Recorded(call_uuid, now())
         with SetWorkflowID(call_uuid), SetEnqueueOptions(queue_partition_key=resource or call_uuid):
-            DBOS.enqueue_workflow(QUEUE, self._call, wire_name, fields, address)
+            DBOS.enqueue_workflow(QUEUE, self._call, wire_name, dict(fields), address, False)
         return Recorded(call_uuid, now())
 
     def find(self, call_uuid: str) -> Recorded | None:
@@ -106,10 +123,19 @@ class Work:
         Returns how many there were.
         """
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
-        lost = [workflow.workflow_id for workflow in pending if workflow.executor_id not in living]
-        for workflow_id in lost:
-            DBOS.resume_workflow(workflow_id, queue_name=QUEUE)
+        lost = [workflow for workflow in pending if workflow.executor_id not in living]
+        for workflow in lost:
+            # A call with secrets came through no queue and has no partition: ours would never hand it out.
+            DBOS.resume_workflow(workflow.workflow_id, queue_name=QUEUE if workflow.queue_name else None)
         return len(lost)
+
+    def purge(self, age: timedelta) -> int:
+        """Forget calls that finished longer than `age` ago, and say how many; a call makes a batch at most."""
+        before = (datetime.now(UTC) - age).isoformat()
+        old = DBOS.list_workflows(completed_before=before, limit=PURGE_BATCH, load_input=False, load_output=False)
+        if old:
+            DBOS.delete_workflows([workflow.workflow_id for workflow in old])
+        return len(old)
 
     def close(self) -> None:
         """Take no more calls, and wait a while for those that run. Whatever is left then is adopted later."""

@@ -3,6 +3,7 @@
 SEALIFT_KILL_CALLS=500 runs the full proof.
 """
 
+import base64
 import json
 import os
 import random
@@ -12,7 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.unit.management.conftest import PASSWORD, Install
 CALLS = int(os.environ.get("SEALIFT_KILL_CALLS", "24"))
 ADD_HOST = "org.zstack.kvm.APIAddKVMHostMsg"
 TAKEOVER_SECONDS = 15
+SECRET = "open-sesame"
 
 
 @contextmanager
@@ -80,7 +82,7 @@ def add_host(install: Install, number: int, session: dict[str, str], cluster: st
         "sshPort": 9,
         "clusterUuid": cluster,
     }
-    return accept(install, ADD_HOST, **host, username="root", password="x", session=session)
+    return accept(install, ADD_HOST, **host, username="root", password=SECRET, session=session)
 
 
 def check(seconds: float, calls: dict[int, str], asked: Install, *others: Install) -> None:
@@ -116,7 +118,63 @@ def test_killed_at_random_the_server_keeps_every_call(make_install: Callable[...
     with process(install):
         check(60, calls, install)
     assert len(calls) == number
+    kept = recorded(database)
+    assert b"host-0" in kept
+    assert SECRET.encode() not in kept
     database.close()
+
+
+def recorded(database: Database) -> bytes:
+    """All that the engine keeps of calls: what they were given and what they answered."""
+    with database.read() as session:
+        rows = [
+            *session.execute(text("SELECT inputs, output FROM workflow_status")),
+            *session.execute(text("SELECT output, error FROM operation_outputs")),
+        ]
+    return b"\n".join(value.encode() + b"\n" + plain(value) for row in rows for value in row if value)
+
+
+def plain(value: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        return b""
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_call_whose_secret_died_with_its_node_is_reported_failed(
+    make_install: Callable[..., Install], begun: bool
+) -> None:
+    install = make_install().prepare()
+    from management.server.config import sqlite_url  # noqa: PLC0415 -- after the path is set
+
+    with closing(Database(sqlite_url(install.database))) as database:
+        with process(install) as server:
+            call = add_host(install, 0, install.log_in(), cluster_of(database))
+            assert call is not None
+            assert finished(install, call, 30)["error"]["code"] == "HOST.1000"
+            server.send_signal(signal.SIGKILL)
+            server.wait()
+        # As if it had died before that was recorded, or before it began.
+        with database.write() as session:
+            session.execute(text("UPDATE workflow_status SET status = 'PENDING', output = NULL, completed_at = NULL"))
+            session.execute(
+                text("DELETE FROM operation_outputs WHERE function_name = 'answer' OR :all"), {"all": not begun}
+            )
+    with process(install):
+        assert finished(install, call, 30)["error"]["code"] == "SYS.1012"
+    assert runs(0, install) == 1
+
+
+def test_finished_calls_are_forgotten_after_a_time(make_install: Callable[..., Install]) -> None:
+    install = make_install().prepare()
+    install.config.write_text(install.config.read_text() + "keep_calls_days = 0\n")
+    with process(install):
+        call = accept(install, "org.zstack.header.console.APIReconnectConsoleProxyAgentMsg", session={"uuid": "0"})
+        deadline = time.monotonic() + 30
+        while httpx.get(f"{install.url}/zstack/api/result/{call}").status_code != 404:
+            assert time.monotonic() < deadline, "the call is still kept"
+            time.sleep(0.1)
 
 
 @pytest.fixture
@@ -125,10 +183,10 @@ def two_nodes(postgresql: Any, make_install: Callable[..., Install]) -> Iterator
     database = Database(url)
     migrate(database)
     set_password(database, "admin", PASSWORD, if_unset=False)
-    socket = Path(url.query["host"])  # type: ignore[arg-type]
+    folder = Path(url.query["host"])  # type: ignore[arg-type]
     nodes = [make_install("one"), make_install("two")]
     for node in nodes:
-        plain = f"postgresql://{url.username}@/{url.database}?host={socket}"
+        plain = f"postgresql://{url.username}@/{url.database}?host={folder}"
         node.config.write_text(node.config.read_text() + f'[database]\nurl = "{plain}"\n')
     yield database, nodes[0], nodes[1]
     database.close()
