@@ -57,7 +57,7 @@ def database(host: Host) -> dict[str, list[str]]:
         "import sqlite3, json; c = sqlite3.connect('file:/var/lib/sealift/sealift.db?mode=ro', uri=True)\n"
         "names = [r[0] for r in c.execute(\"select name from sqlite_master where type = 'table' order by name\")]\n"
         "skip = {'ManagementNodeVO', 'ConsoleProxyAgentVO', 'SessionVO'}\n"
-        "names = [n for n in names if n[-2:] in ('VO', 'EO') and n not in skip]\n"
+        "names = [n for n in names if (n[-2:] in ('VO', 'EO') or n == 'alembic_version') and n not in skip]\n"
         "print(json.dumps({n: sorted(map(repr, c.execute(f'select * from {n}'))) for n in names}))"
     )
     rows: dict[str, list[str]] = json.loads(host.run(["python3", "-c", script]).stdout)
