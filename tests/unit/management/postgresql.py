@@ -13,8 +13,15 @@ from pathlib import Path
 
 from sqlalchemy import URL, create_engine, text
 
-_USER = "postgres"  # the server refuses to run as root; Debian's package makes this user
-_SETTINGS = ("fsync=off", "listen_addresses=", "max_connections=200", "shared_buffers=32MB", "log_min_messages=fatal")
+from tests.lab.cache import Cache
+from tests.lab.postgresql import environment, postgresql, programs
+
+_ACCOUNT = "nobody"  # the server refuses to run as root
+_USER = "postgres"
+_SETTINGS = (
+    *("fsync=off", "listen_addresses=", "max_connections=200", "shared_buffers=32MB", "log_min_messages=fatal"),
+    *("jit=off", "timezone=GMT", "log_timezone=GMT"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,44 +43,37 @@ class Cluster:
         return self.url(database)
 
 
-def programs() -> Path:
-    """The folder of the newest server that is installed."""
-    versions = Path("/usr/lib/postgresql").iterdir()
-    return max(versions, key=lambda path: int(path.name)) / "bin"
-
-
 @contextmanager
 def running() -> Iterator[Cluster]:
     """A server for as long as the block lasts."""
     # Directly below the folder for temporary files: the path of a socket may have 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="sealift-pg-"))
-    account = pwd.getpwnam(_USER)
-    os.chown(folder, account.pw_uid, account.pw_gid)
     server = None
     try:
-        data, bins = folder / "data", programs()
-        make: list[str | Path] = [
-            bins / "initdb",
-            "-D",
-            data,
-            "-U",
-            _USER,
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "-A",
-            "trust",
-            "--no-sync",
-        ]
-        subprocess.run(make, check=True, stdout=subprocess.DEVNULL, user=_USER, group=account.pw_gid, cwd=folder)
+        # A copy, because the cache is root's and the server is not.
+        home = shutil.copytree(postgresql(Cache()), folder / "programs", symlinks=True)
+        account = pwd.getpwnam(_ACCOUNT)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        data, bins, variables = folder / "data", programs(home), environment(home)
+
+        def start(*argv: str | Path) -> "subprocess.Popen[bytes]":
+            return subprocess.Popen(
+                argv,
+                stdout=subprocess.DEVNULL,
+                env=variables,
+                cwd=folder,
+                user=account.pw_uid,
+                group=account.pw_gid,
+                extra_groups=[],
+            )
+
+        make = ("-U", _USER, "-E", "UTF8", "--locale=C", "-A", "trust", "--no-sync")
+        assert start(bins / "initdb", "-D", data, *make).wait() == 0
         options = [word for setting in (*_SETTINGS, f"unix_socket_directories={folder}") for word in ("-c", setting)]
-        server = subprocess.Popen(
-            [bins / "postgres", "-D", data, *options], user=_USER, group=account.pw_gid, cwd=folder
-        )
-        ready: list[str | Path] = [bins / "pg_isready", "-q", "-h", folder, "-t", "1"]
+        server = start(bins / "postgres", "-D", data, *options)
         for _ in range(100):
             assert server.poll() is None, "PostgreSQL did not start"
-            if subprocess.run(ready, check=False).returncode == 0:
+            if start(bins / "pg_isready", "-q", "-h", folder, "-t", "1").wait() == 0:
                 break
             time.sleep(0.1)
         yield Cluster(folder)
