@@ -9,10 +9,11 @@ from pathlib import Path
 
 from payload.archive import VerifiedBundle
 from payload.effects import atomic_write
-from payload.model import Blob
 from repos.dialect import Source
 from repos.offline import KEYS_FOLDER, REPOSITORY_FOLDER, RepositoryFile, bundle_repository, rpm_key_name
 from repos.serving import serving
+
+_START = f"{REPOSITORY_FOLDER}/"
 
 
 class BundleFiles:
@@ -23,30 +24,30 @@ class BundleFiles:
     """
 
     def __init__(self, bundle: VerifiedBundle) -> None:
+        """Read the metadata.
+
+        Raises:
+            IntegrityError: it is damaged.
+        """
         self._bundle = bundle
-        blobs = {blob.digest: blob for blob in bundle.index.blobs}
-        start = f"{REPOSITORY_FOLDER}/"
-        self._metadata: dict[str, bytes] = {}
-        self._blobs: dict[str, Blob] = {
-            entry.path.removeprefix(start): blobs[entry.blob]
+        sizes = bundle.index.content_sizes
+        self._sizes = {
+            entry.path.removeprefix(_START): sizes[entry.blob]
             for entry in bundle.index.entries
-            if entry.path.startswith(start)
+            if entry.path.startswith(_START)
         }
+        self._metadata = {path: bundle.read(_START + path) for path in self._sizes if not path.endswith(".rpm")}
 
     def size(self, path: str) -> int | None:
         """See `repos.serving.Files`."""
-        blob = self._blobs.get(path)
-        return None if blob is None else blob.size
+        return self._sizes.get(path)
 
     def read(self, path: str, offset: int, size: int) -> bytes:
         """See `repos.serving.Files`."""
-        inside = f"{REPOSITORY_FOLDER}/{path}"
-        if self._blobs[path].codec == "raw" and path.endswith(".rpm"):
-            with self._bundle.opened(inside) as member:
-                return member.pread(size, offset)
-        if path not in self._metadata:
-            self._metadata[path] = self._bundle.read(inside)
-        return self._metadata[path][offset : offset + size]
+        if (metadata := self._metadata.get(path)) is not None:
+            return metadata[offset : offset + size]
+        with self._bundle.opened(_START + path) as member:
+            return member.pread(size, offset)
 
 
 @contextmanager

@@ -113,10 +113,10 @@ def test_a_killed_installer_whose_child_works_on(reference: Reference, running: 
     run = running.popen(UPGRADE)
     assert watcher.finish(120).stdout == "reached\n"
     holder = running.read(f"{OWN}/lock").strip()
-    child = running.sh(
-        f"for i in $(seq 100); do ps -o pid= --ppid {holder} && exit 0; sleep 0.01; done; exit 1"
-    ).split()[0]
-    running.run(["kill", "-STOP", child])
+    child = running.sh(  # one that ends before it can be stopped is not the one
+        f"for i in $(seq 100); do for pid in $(ps -o pid= --ppid {holder}); do"
+        " kill -STOP $pid 2>/dev/null && echo $pid && exit 0; done; sleep 0.01; done; exit 1"
+    ).strip()
     running.run(["kill", "-KILL", holder])
     run.finish(30)
     busy = running.run(UPGRADE, check=False)
