@@ -14,6 +14,7 @@ from installer.logged import run_logged
 from installer.mirror_choice import with_own_mirrors
 from installer.offer import Offer, make_offer
 from installer.outlook import NOTHING_TO_DO, Outlook, Wish, look_ahead
+from installer.packages import kept_packages
 from installer.parts import Chosen, Site, links_of
 from installer.plan import Mode, Plan
 from installer.planning import plan_install, plan_repair, plan_upgrade
@@ -220,8 +221,10 @@ def _choose(
     findings = _examine(session, mode, offer, facts, NO_CHANGE, packages=missing != ())
     outlook = NOTHING_TO_DO
     if missing is not None and not any(finding.strict for finding in findings):
-        own = session.state.packages_added if session.state else ()
-        wish = Wish(missing, mirror, offer.release, own, bundle_first, session.request.allow_removals)
+        state = session.state
+        own = state.packages_added if state else ()
+        at_hand = kept_packages(session.layout.release(state.current) if state else offer.release)
+        wish = Wish(missing, mirror, offer.release, own, bundle_first, session.request.allow_removals, at_hand)
         outlook = _look_ahead(session, offer, wish)
         findings = _examine(session, mode, offer, facts, outlook.preview, packages=missing != ())
     older = _older_source(session, offer)

@@ -16,8 +16,9 @@ from payload.manifest import Manifest
 from repos.dialect import Source
 from repos.dnf import PackageManager
 from repos.mirrors import AUTO, System, mirror_repositories
+from repos.nevra import Nevra
 from repos.offline import RepositoryFile
-from repos.preview import NO_CHANGE, Preview
+from repos.preview import NO_CHANGE, Preview, irreversible
 from repos.probing import Ranking, rank_mirrors
 
 
@@ -28,6 +29,8 @@ class Outlook:
     preview: Preview = NO_CHANGE
     mirrors: tuple[RepositoryFile, ...] = ()
     ranking: Ranking | None = None
+    irreversible: tuple[Nevra, ...] = ()
+    """Packages of the host that change or go, and that nothing at hand could put back."""
 
     @property
     def harm(self) -> tuple[str, ...]:
@@ -42,7 +45,7 @@ NOTHING_TO_DO = Outlook()
 class Wish:
     """What is asked of the package manager. `mirror` is a name, a URL or `auto`; None: packages come from the bundle.
     With `bundle_first` the mirror only has what the bundle lacks. `release` is where the release will lie, `own` are
-    the packages that this product brought to the host earlier."""
+    the packages that this product brought to the host earlier, `at_hand` those that an undo would find."""
 
     missing: tuple[str, ...]
     mirror: str | None
@@ -50,6 +53,7 @@ class Wish:
     own: tuple[str, ...] = ()
     bundle_first: bool = False
     allow_removals: bool = False
+    at_hand: frozenset[Nevra] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ def look_ahead(bundle: VerifiedBundle, manifest: Manifest, wish: Wish, manager: 
     with stage(sink, "packages-ahead", "resolve packages"), served_bundle(bundle) as source:
         desk = _Desk(manager, manifest, wish, source, system, sink)
         if wish.mirror is None:
-            return Outlook(_resolve(desk, None))
+            preview = _resolve(desk, None)
+            return Outlook(preview, irreversible=_irreversible(desk, preview))
         ranking = None
         if wish.mirror == AUTO:
             ranking = rank_mirrors(manifest, system, source.reposdir, probe_limits(manager.dialect.kind))
@@ -118,7 +123,7 @@ def _from_mirrors(desk: _Desk, names: Sequence[str], ranking: Ranking | None) ->
             desk.sink.emit(Note(f"the mirror {name} cannot serve the packages", "warning"))
             continue
         mirrors = tuple(desk.mirror_file(each, desk.wish.release) for each in names[number:])
-        return Outlook(preview, mirrors, ranking)
+        return Outlook(preview, mirrors, ranking, _irreversible(desk, preview))
     raise ResolveError(
         "mirror-cannot-serve",
         f"{'No mirror' if len(names) > 1 else 'The mirror'} can serve the packages; nothing was changed",
@@ -144,6 +149,12 @@ def _resolve(desk: _Desk, mirror: str | None) -> Preview:
             remedy="see whether this host can do without them; if so, add --allow-removals",
         )
     return preview
+
+
+def _irreversible(desk: _Desk, preview: Preview) -> tuple[Nevra, ...]:
+    if all(change.action == "install" for change in preview.changes):
+        return ()
+    return irreversible(preview, desk.manager.installed(), desk.wish.at_hand)
 
 
 @contextmanager

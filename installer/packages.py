@@ -1,13 +1,19 @@
-"""Which packages may go again when the product goes."""
+"""Which packages may go again when the product goes, and which could come back from what lies on the host."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from installer.steps import Host
 from installer.steps.packages import record_name
+from installer.steps.stage import INDEX_NAME
+from payload.model import Index
 from repos.dnf import PackageManager
 from repos.nevra import Nevra
+from repos.offline import PACKAGES_FOLDER
 
 
 def removable(manager: PackageManager, host: Host, names: Iterable[str]) -> tuple[Nevra, ...]:
@@ -23,6 +29,17 @@ def removable(manager: PackageManager, host: Host, names: Iterable[str]) -> tupl
             return ()
         chosen -= needed
     return ()
+
+
+def kept_packages(release: Path) -> frozenset[Nevra]:
+    """The packages whose files lie in a release folder: what undoing an upgrade finds. None in a folder that is not
+    there, or that is too damaged to be taken packages from."""
+    try:
+        index = Index.model_validate_json((release / INDEX_NAME).read_bytes())
+    except (OSError, ValidationError):
+        return frozenset()
+    lying = (rpm for rpm in index.lock.rpms if (release / PACKAGES_FOLDER / rpm.filename).is_file())
+    return frozenset(Nevra.parse(rpm.nevra) for rpm in lying)
 
 
 def _needed(errors: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ replaces. No other form of the answer is had from all three.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,6 +81,22 @@ class Preview:
 
 
 NO_CHANGE = Preview()
+
+
+def irreversible(preview: Preview, installed: Collection[Nevra], at_hand: Container[Nevra]) -> tuple[Nevra, ...]:
+    """Those of the `installed` packages that the transaction replaces or takes away and that could not be put back:
+    their own versions are not among the packages `at_hand`. An upgrade may change the architecture with the version.
+    """
+    gone: set[Nevra] = set()
+    for change in preview.changes:
+        if change.action == "install":
+            continue
+        named = [nevra for nevra in installed if nevra.name == change.nevra.name]
+        same = [nevra for nevra in named if nevra.arch == change.nevra.arch]
+        if change.action == "remove":
+            same = [nevra for nevra in same if nevra.evr == change.nevra.evr]
+        gone.update(same or named)
+    return tuple(sorted((nevra for nevra in gone if nevra not in at_hand), key=lambda nevra: nevra.key))
 
 
 def parse_preview(output: str) -> Preview:

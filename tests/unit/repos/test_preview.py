@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repos.nevra import Nevra
-from repos.preview import Change, Preview, parse_preview
+from repos.preview import Change, Preview, irreversible, parse_preview
 
 DNF4 = """\
 x                                               1.0 MB/s | 1.4 kB     00:00
@@ -128,6 +128,25 @@ def test_harm_is_what_goes_and_is_not_our_own() -> None:
     preview = parse_preview(DNF4)
     assert {change.nevra.name for change in preview.harmful(())} == {"goner", "victim", "tool"}
     assert {change.nevra.name for change in preview.harmful(("tool", "goner"))} == {"victim"}
+
+
+def test_what_could_not_be_put_back() -> None:
+    texts = ("library-1:1-1.noarch", "library-1:1-1.i686", "tool-2-1.noarch", "goner-1-1.noarch", "added-0-1.i686")
+    installed = [Nevra.parse(text) for text in texts]
+    preview = parse_preview(DNF4)
+
+    def lost(*at_hand: str) -> list[str]:
+        return [nevra.short for nevra in irreversible(preview, installed, {Nevra.parse(text) for text in at_hand})]
+
+    assert lost() == ["goner-1-1.noarch", "library-1:1-1.noarch", "tool-2-1.noarch"]
+    assert lost("library-1:1-1.noarch", "tool-2-2.noarch") == ["goner-1-1.noarch", "tool-2-1.noarch"]
+    assert lost("library-1:1-1.noarch", "tool-2-1.noarch", "goner-0:1-1.noarch") == []
+
+
+def test_an_upgrade_to_another_architecture_replaces_the_old_one() -> None:
+    preview = Preview((Change("upgrade", Nevra.parse("library-2-1.x86_64"), 0),))
+    old = Nevra.parse("library-1-1.noarch")
+    assert irreversible(preview, [old], ()) == (old,)
 
 
 def test_for_people() -> None:
