@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 
+from management.cli.catalogue import Catalogue
 from management.cli.errors import ApiFailure, CliError
-from management.cli.grammar import Call, Verb
+from management.cli.grammar import Call
 
 # As long as the longest call may take on the server; giving up earlier would only hide its result.
 DEFAULT_WAIT_SECONDS = 3 * 3600
@@ -27,14 +28,13 @@ class Client:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}/zstack/api"
 
-    def catalogue(self) -> dict[str, Verb]:
-        """The verbs that the server knows.
+    def catalogue(self) -> Catalogue:
+        """What the server can be asked.
 
         Raises:
             CliError: it cannot be reached.
         """
-        entries = self._request("GET", f"{self.url}/catalogue").json()
-        return {name: Verb.of(name, entry) for name, entry in entries.items()}
+        return Catalogue.of(self._request("GET", f"{self.url}/catalogue").json())
 
     def call(self, call: Call, session: str | None) -> dict[str, Any]:
         """Send `call`, wait for its end, and return the answer without its envelope.

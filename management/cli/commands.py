@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from management.cli.catalogue import Catalogue, Verb
 from management.cli.client import Client
 from management.cli.errors import CliError
-from management.cli.grammar import Call, Verb, parse
+from management.cli.grammar import Call, parse
 from management.cli.output import as_json
 from management.cli.session import SessionFile
 
@@ -31,7 +32,7 @@ class Commands:
         self._output = output
 
     @cached_property
-    def catalogue(self) -> dict[str, Verb]:
+    def catalogue(self) -> Catalogue:
         return self._client.catalogue()
 
     def run(self, words: Sequence[str]) -> str:
@@ -40,7 +41,7 @@ class Commands:
         Raises:
             CliError, ApiFailure: see there.
         """
-        verb = self.catalogue.get(words[0])
+        verb = self.catalogue.verbs.get(words[0])
         if verb is None:
             raise CliError(f'"API{words[0]}Msg" is not an API message of this server; `help` lists them')
         session = self._sessions.load(self._client.url)
@@ -57,9 +58,9 @@ class Commands:
     def overview(self) -> str:
         """Every verb with its parameters."""
         lines = []
-        for verb in sorted(self.catalogue.values(), key=lambda v: v.name):
+        for verb in sorted(self.catalogue.verbs.values(), key=lambda v: v.name):
             needed = [f"{name}=" for name, p in verb.parameters.items() if p["required"]]
-            parameters = "[field=value ...]" if verb.query_fields is not None else " ".join(needed)
+            parameters = "[field=value ...]" if verb.inventory is not None else " ".join(needed)
             lines.append(f"  {verb.name} {parameters}".rstrip())
         return "\n".join(lines)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from management.cli.catalogue import Verb
 from management.cli.errors import CliError
 
 # Longest first: `!?=` must not be read as `!`.
@@ -23,31 +24,6 @@ OPERATORS = {
     "<": "<",
 }
 _PAIR = re.compile(rf"(?P<name>[A-Za-z_][\w.-]*)(?P<op>{'|'.join(map(re.escape, OPERATORS))})(?P<value>.*)", re.DOTALL)
-COMMON_PARAMETERS = {"timeout": {"kind": "int", "required": False}}
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """What the server's catalogue says about one call."""
-
-    name: str
-    message: str
-    needs_session: bool
-    parameters: dict[str, dict[str, Any]]
-    query_fields: tuple[str, ...] | None
-    help: str
-
-    @classmethod
-    def of(cls, name: str, entry: dict[str, Any]) -> "Verb":
-        fields = entry.get("queryFields")
-        return cls(
-            name,
-            entry["message"],
-            entry["needsSession"],
-            {**entry["parameters"], **COMMON_PARAMETERS},
-            tuple(fields) if fields is not None else None,
-            entry.get("help", ""),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +40,13 @@ def parse(verb: Verb, words: Iterable[str]) -> Call:
     Raises:
         CliError: a word is not a pair, or its value does not fit the parameter.
     """
-    fields: dict[str, Any] = {} if verb.query_fields is None else {"conditions": []}
+    fields: dict[str, Any] = {} if verb.inventory is None else {"conditions": []}
     for word in words:
         found = _PAIR.fullmatch(word)
         if found is None:
             raise CliError(f"[{word}] is not a parameter; write name=value")
         name, operator, value = found["name"], found["op"], found["value"]
-        if verb.query_fields is not None and name not in verb.parameters:
+        if verb.inventory is not None and name not in verb.parameters:
             fields["conditions"].append(_condition(name, operator, value))
         elif operator != "=":
             raise CliError(f"[{word}]: {name} takes a value with = only")
@@ -78,11 +54,6 @@ def parse(verb: Verb, words: Iterable[str]) -> Call:
             kind = verb.parameters.get(name, {}).get("kind", "string")
             fields[name] = _value(name, kind, value)
     return Call(verb, fields)
-
-
-def blank_passwords(line: str) -> str:
-    """`line` as it may be remembered."""
-    return re.sub(r"""(password=)("[^"]*"|'[^']*'|\S+)""", r"\1******", line, flags=re.IGNORECASE)
 
 
 def _condition(name: str, operator: str, value: str) -> dict[str, str]:

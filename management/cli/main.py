@@ -18,7 +18,8 @@ from management.cli.session import SessionFile
 
 HELP = """Talk to a Sealift management server.
 
-Without words: an interactive shell with the prompt >>> (Tab completes, "help" lists what the server can do).
+Without words: an interactive shell with the prompt >>> (Tab completes, "help" lists what the server can do);
+when standard input is no terminal, the commands on it, one a line.
 With words: one command, e.g.
 
 \b
@@ -37,7 +38,8 @@ Query conditions: name=value  name!=value  name>value  name>=value  name<value  
   name?=a,b (in)  name!?=a,b (not in)  name~=part (like)  name!~=part (not like)  name=null  name!=null
 Query options: fields=a,b  count=true  replyWithCount=true  limit=n  start=n  sortBy=name  sortDirection=desc
 
-Exit codes: 0 done, 1 the command could not be sent, 3 the server says that it failed.
+Exit codes: 0 done, 1 the command could not be sent, 3 the server says that it failed. Of commands on standard
+input, each is done, and the code is that of the first that failed.
 """
 
 RED, PLAIN = "\x1b[91m", "\x1b[0m"
@@ -72,22 +74,19 @@ def run(
         return
     commands = Commands(Client(host, port), SessionFile.of_user(), OUTPUTS[output.value])
     if not words:
-        from management.cli.shell import interact  # noqa: PLC0415 -- wants readline, which not every Python has
+        from management.cli.shell import interact, run_lines  # noqa: PLC0415 -- a single command need not wait for it
 
-        interact(commands, _report)
-        return
+        raise typer.Exit((interact if sys.stdin.isatty() else run_lines)(commands, _report))
     try:
         print(commands.run(words))
     except (CliError, ApiFailure) as error:
-        _report(error)
-        raise typer.Exit(EXIT_API if isinstance(error, ApiFailure) else EXIT_CLI) from error
+        raise typer.Exit(_report(error)) from error
 
 
-def _report(error: Exception) -> None:
-    if sys.stderr.isatty():
-        print(f"{RED}{error}{PLAIN}", file=sys.stderr)
-    else:
-        print(error, file=sys.stderr)
+def _report(error: CliError | ApiFailure) -> int:
+    sys.stdout.flush()
+    print(f"{RED}{error}{PLAIN}" if sys.stderr.isatty() else error, file=sys.stderr)
+    return EXIT_API if isinstance(error, ApiFailure) else EXIT_CLI
 
 
 def main() -> None:

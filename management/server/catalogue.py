@@ -3,15 +3,22 @@
 from typing import Any, get_args
 
 from management.server.messages import ApiMessage, Registry
-from management.server.query import QueryMessage
+from management.server.query import INVENTORIES, Inventory, QueryMessage
 
 COMMON = ("session", "timeout")
 KINDS = ((bool, "bool"), (int, "int"), (list, "list"), (dict, "json"))
 
 
 def describe(registry: Registry) -> dict[str, Any]:
-    """Every verb with its message and parameters; queries also with the fields they can ask about."""
-    return {kind.verb(): _describe(kind) for kind in registry.messages.values()}
+    """Every verb with its message and parameters, and what queries can ask about.
+
+    `inventories` says for each inventory its plain `fields`, its `lists` of plain values, and its `links`: name to
+    inventory. A query names its inventory.
+    """
+    return {
+        "messages": {kind.verb(): _describe(kind) for kind in registry.messages.values()},
+        "inventories": {name: _fields(inventory) for name, inventory in INVENTORIES.items()},
+    }
 
 
 def _describe(kind: type[ApiMessage]) -> dict[str, Any]:
@@ -25,11 +32,20 @@ def _describe(kind: type[ApiMessage]) -> dict[str, Any]:
         "answer": kind.answer_name(),
         "needsSession": kind.needs_session,
         "parameters": parameters,
+        "secrets": sorted(kind.secrets()),
         "help": (kind.__doc__ or "").strip().partition("\n")[0],
     }
     if issubclass(kind, QueryMessage):
-        described["queryFields"] = list(kind.inventory.fields)
+        described["inventory"] = kind.inventory.name
     return described
+
+
+def _fields(inventory: Inventory) -> dict[str, Any]:
+    return {
+        "fields": list(inventory.fields),
+        "lists": [values.name for values in inventory.lists],
+        "links": {link.name: link.target for link in inventory.links if link.target in INVENTORIES},
+    }
 
 
 def _kind(annotation: Any) -> str:

@@ -335,9 +335,10 @@ def _remove(node: "Node", vm: VmInstanceVO, force: bool) -> None:
             remove_nics(session, vm.uuid)
     with node.database.read() as session:
         policy = setting(session, "vm", "deletionPolicy")
+        left = session.get_one(VmInstanceVO, vm.uuid)
     if policy == "Direct" or isinstance(vm, VirtualRouterVmVO):
-        with node.database.read() as session:
-            _expunge(node, session.get_one(VmInstanceVO, vm.uuid))
+        # Not inside the reading session: on SQLite the writes of the expunging would wait for it.
+        _expunge(node, left)
 
 
 def _expunge(node: "Node", vm: VmInstanceVO) -> None:

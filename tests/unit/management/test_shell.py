@@ -3,18 +3,20 @@
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from management.cli.client import Client
-from management.cli.commands import Commands
-from management.cli.session import SessionFile
-from management.cli.shell import Completer
+from management.cli.completion import candidates
 
 PASSWORD = "correct horse 'battery\""
 
@@ -71,46 +73,95 @@ def test_a_password_file(server: Any, tmp_path: Path) -> None:
 
 
 def test_what_is_kept_is_private(logged_in: Any) -> None:
-    logged_in.shell(stdin="LogInByAccount accountName=admin password='some secret'\n")
+    with terminal(logged_in) as shell:
+        shell.type("LogInByAccount accountName=admin password='some secret'\n", "ID.1000")
     state = logged_in.home / ".sealift" / "cli"
+    assert {file.name for file in state.iterdir()} == {"command_history", "session"}
     for file in state.iterdir():
         assert file.stat().st_mode & 0o077 == 0, file
         assert "some secret" not in file.read_text()
     assert "password=******" in (state / "command_history").read_text()
 
 
-def test_interactive_on_a_terminal(logged_in: Any) -> None:
-    controller, terminal = pty.openpty()
-    argv = [sys.executable, "-P", "-m", "management.cli", "-p", str(logged_in.port)]
-    environment = {**logged_in.environment(), "TERM": "dumb"}
-    with subprocess.Popen(argv, stdin=terminal, stdout=terminal, stderr=terminal, env=environment, cwd="/") as shell:
-        os.close(terminal)
-        os.write(controller, b"GetVersion\nReconnectHost uuid=x\nQueryImage 'unclosed\nquit\n")
-        said = b""
-        while chunk := _read(controller):
-            said += chunk
-        assert shell.wait(10) == 0
+def test_commands_on_standard_input(logged_in: Any) -> None:
+    lines = ("# a comment", "", ">>>GetVersion", "ReconnectHost uuid=x", "NoSuchVerb", "QueryImage 'unclosed")
+    done = logged_in.shell(stdin="\n".join([*lines, "GetVersion", "quit", "GetVersion\n"]))
+    assert done.returncode == 3, "the first that failed was refused by the server"
+    assert done.stdout == '{\n    "success": true,\n    "version": "1.1.0"\n}\n\n' * 2
+    assert [text in done.stderr for text in ("SYS.1003", "NoSuchVerb", "cannot be split")] == [True] * 3
+    assert "\x1b" not in done.stderr
+
+
+@dataclass
+class Terminal:
+    """The shell on a terminal of its own."""
+
+    controller: int
+    said: str = ""
+
+    def type(self, keys: str, until: str) -> str:
+        """Type, and wait until the shell has answered with `until`; returns everything since the last time."""
+        os.write(self.controller, keys.encode())
+        self.said, deadline = "", time.monotonic() + 20
+        while until not in self.said:
+            assert select.select([self.controller], [], [], deadline - time.monotonic())[0], self.said
+            self.said += os.read(self.controller, 4096).decode().replace("\r\n", "\n")
+        return self.said
+
+
+@contextmanager
+def terminal(server: Any, kind: str = "dumb") -> Iterator[Terminal]:
+    controller, other = pty.openpty()
+    argv = [sys.executable, "-P", "-m", "management.cli", "-p", str(server.port)]
+    # PROMPT_TOOLKIT_NO_CPR: nobody answers where the cursor is.
+    environment = {**server.environment(), "TERM": kind, "PROMPT_TOOLKIT_NO_CPR": "1"}
+    with subprocess.Popen(argv, stdin=other, stdout=other, stderr=other, env=environment, cwd="/") as shell:
+        os.close(other)
+        found = Terminal(controller)
+        found.type("", ">>>")
+        try:
+            yield found
+            os.write(controller, b"quit\n")
+            assert shell.wait(10) == 0
+        finally:
+            shell.kill()
     os.close(controller)
-    text = said.decode().replace("\r\n", "\n")
-    assert ">>>" in text
-    assert '{\n    "success": true,\n    "version": "1.1.0"\n}\n\n' in text
-    assert "\x1b[91morg.zstack.header.message.APIEvent failed: [code: SYS.1003" in text
-    assert "cannot be split" in text
 
 
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 4096)
-    except OSError:  # the other side of the terminal is closed
-        return b""
+def test_interactive_on_a_terminal(logged_in: Any) -> None:
+    with terminal(logged_in) as shell:
+        assert '{\n    "success": true,\n    "version": "1.1.0"\n}\n\n' in shell.type("GetVersion\n", "}\n\n>>>")
+        shell.type("ReconnectHost uuid=x\n", "\x1b[91morg.zstack.header.message.APIEvent failed: [code: SYS.1003")
+        shell.type("QueryImage 'unclosed\n", "cannot be split")
+        shell.type("history\n", "ReconnectHost uuid=x\n")
 
 
-def test_completion(server: Any, tmp_path: Path) -> None:
-    complete = Completer(Commands(Client("127.0.0.1", server.port), SessionFile(tmp_path / "s"))).matches
+def test_tab_completes_and_control_c_drops_the_line(logged_in: Any) -> None:
+    with terminal(logged_in, "xterm") as shell:
+        shell.type("GetVers\t\n", '"version"')
+        shell.type("QueryHost nothing\x03", ">>>")
+        shell.type("QueryManagementNode hostN\tnobody\n", '"inventories": []')
+
+
+def test_completion(server: Any) -> None:
+    catalogue = Client("127.0.0.1", server.port).catalogue()
+
+    def complete(before: str, text: str) -> list[str]:
+        return candidates(catalogue, before, text)
+
     assert complete("", "consoleproxy") == ["QueryConsoleProxyAgent ", "ReconnectConsoleProxyAgent "]
+    assert complete("", "qui") == ["quit "]
     assert complete("AddKVMHost ", "ma") == ["managementIp="]
     assert complete("QueryHost ", "st") == ["start=", "state=", "status="]
+    assert complete("QueryHost ", "cl") == ["cluster.", "clusterUuid="]
+    assert complete("QueryVmInstance ", "host.zone.na") == ["host.zone.name="]
+    assert complete("QueryVmInstance ", "vmNics.l3Network.dn") == [
+        "vmNics.l3Network.dns=",
+        "vmNics.l3Network.dnsDomain=",
+    ]
+    assert complete("QueryHost ", "nothing.na") == []
     assert complete("QueryHost fields=uuid,", "na") == ["name"]
+    assert complete("QueryHost ", "sortBy=na") == ["sortBy=name"]
     assert complete("Nothing ", "x") == []
 
 

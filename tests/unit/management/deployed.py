@@ -1,0 +1,83 @@
+"""Agents that run and are deployed already, on loopback addresses of their own, for a server that is a real process.
+
+What is not real is the way to the host: an `ssh` first on PATH prints what a look at such a host prints. The agents
+speak through the real agents' own protocol module, and answer what a test says.
+"""
+
+import importlib.util
+import secrets
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from management.deploy.desired import Agent, describe
+from management.deploy.keys import agent_token
+
+ROOT = Path(__file__).parents[3]
+HOST, CONSOLE = Agent("host", 7070, "/host/echo"), Agent("console", 7758, "/ping")
+
+Answers = Mapping[str, dict[str, Any]]
+"""Path to what the agent answers."""
+
+
+def loopback() -> str:
+    """An address of this machine that nobody else is likely to use."""
+    return f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+
+
+@contextmanager
+def deployed(home: Path, agents: Mapping[str, tuple[Agent, Answers]]) -> Iterator[dict[str, str]]:
+    """Run agents at these addresses for the install in `home`; yields the environment that its server needs."""
+    keys = home / "data" / "keys"
+    (keys / "id_ed25519").write_text("not asked for: ssh is another program here\n")
+    token = agent_token(keys)
+    cases = []
+    with ExitStack() as stack:
+        for address, (agent, answers) in agents.items():
+            fingerprint = describe(agent, address, _release(home, agent), token).fingerprint
+            cases.append(f"*' {address} '*{agent.home}/*) echo deployed={fingerprint}; echo python=3; echo venv=3;;")
+            stack.enter_context(_serving(agent, address, token, answers))
+        programs = home / "programs"
+        programs.mkdir()
+        ssh = programs / "ssh"
+        ssh.write_text('#!/bin/sh\ncase " $* " in\n' + "\n".join(cases) + "\n*) exit 255;;\nesac\n")
+        ssh.chmod(0o755)
+        yield {"PATH": f"{programs}:/usr/bin:/bin"}
+
+
+def _release(home: Path, agent: Agent) -> Path:
+    folder = home / "agents" / agent.name
+    folder.mkdir(exist_ok=True)
+    for name in ("requirements.txt", "pip-1-py3-none-any.whl", f"sealift_{agent.name}_agent-1-py3-none-any.whl"):
+        (folder / name).touch()
+    return folder
+
+
+@contextmanager
+def _serving(agent: Agent, address: str, token: str, answers: Answers) -> Iterator[None]:
+    rpc = _protocol(agent)
+    calls = {path: lambda _body, answer=answer: answer for path, answer in answers.items()}
+    settings = rpc.Settings(address, agent.port, Path("/nonexistent"), token)
+    with rpc.RpcServer(settings, calls) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _protocol(agent: Agent) -> ModuleType:
+    name = f"sealift_{agent.name}_agent_rpc"
+    file = ROOT / "management" / "agents" / agent.name / f"sealift_{agent.name}_agent" / "rpc.py"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
