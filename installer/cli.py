@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from installer.request import Action, Request, check_request
+from installer.request import Action, ConfigConflicts, Request, check_request
 from payload.errors import ExitCode, SealiftError, UsageError
 
 BUNDLE_VARIABLE = "SEALIFT_BUNDLE"
@@ -90,6 +90,10 @@ def bundle_app(program: str) -> typer.Typer:
         allow_older: Annotated[
             bool, typer.Option("--allow-older", help="Take a bundle older than what this host had before.")
         ] = False,
+        config_conflicts: Annotated[
+            ConfigConflicts,
+            typer.Option("--config-conflicts", help="Where you and the vendor changed the same lines: yours stay."),
+        ] = "keep",
         events: Annotated[
             Path | None, typer.Option("--events", metavar="FILE", help="Write JSON events to FILE.")
         ] = None,
@@ -137,6 +141,7 @@ def bundle_app(program: str) -> typer.Typer:
             answers_file=config,
             key=key,
             allow_older=allow_older,
+            config_conflicts=config_conflicts,
             events=events,
             extract_to=extract,
             cat=cat,

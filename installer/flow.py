@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from installer.answers import Answers, Sources, read_answers_file, read_kept, resolve
+from installer.config_ahead import config_findings, shipped_config
 from installer.facts import Facts, gather
 from installer.lock import exclusive
 from installer.logged import run_logged
@@ -106,6 +107,7 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
         plan = plan_install(site, offer, chosen, user_exists=exists)
     else:
         plan = plan_upgrade(site, offer, chosen, session.state)
+    findings += config_findings(plan, session.request.config_conflicts)
     return Prepared(plan, meaning, offer, answers, facts, findings, outlook=chosen.outlook)
 
 
@@ -228,7 +230,8 @@ def _choose(
         outlook = _look_ahead(session, offer, wish)
         findings = _examine(session, mode, offer, facts, outlook.preview, packages=missing != ())
     older = _older_source(session, offer)
-    return Chosen(answers.values, answers.generated, outlook, older, mirror, bundle_first), findings
+    shipped = shipped_config(session.layout, session.state) if session.state else {}
+    return Chosen(answers.values, answers.generated, outlook, older, mirror, bundle_first, shipped), findings
 
 
 def _look_ahead(session: Session, offer: Offer, wish: Wish) -> Outlook:

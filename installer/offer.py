@@ -26,6 +26,9 @@ from repos.serving import listening_address
 from templates.contexts import CtlContext, ServingContext
 from templates.render import ProductContext, render, render_text
 
+SHIPPED_FOLDER = "shipped-config"
+"""In a release's folder: its configuration files as they were rendered."""
+
 
 @dataclass(frozen=True, slots=True)
 class SetupCommand:
@@ -112,7 +115,12 @@ def make_offer(
         units=units if serve is None else (*units, serving_unit(manifest, layout, serve)),
         serve=serve,
         config=tuple(
-            RenderedConfig(config_dir / item.path, file(template_entry("config", item.template)), int(item.mode, 8))
+            RenderedConfig(
+                config_dir / item.path,
+                file(template_entry("config", item.template)),
+                int(item.mode, 8),
+                release / SHIPPED_FOLDER / item.path,
+            )
             for item in server.config
         ),
         migrate=None if server.migrate is None else _command(server.migrate, line, context.venv),

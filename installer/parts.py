@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from installer.layout import Layout
@@ -77,6 +77,8 @@ class Chosen:
     """What the operator said after `-R`, now or at an earlier run."""
     bundle_first: bool = False
     """The mirror only has what the bundle lacks."""
+    shipped: Mapping[Path, str] = field(default_factory=dict)
+    """Configuration files as the installed release rendered them."""
 
 
 def stage(site: Site, offer: Offer, reason: str, *, repair: bool = False) -> StageRelease:
@@ -197,7 +199,7 @@ def config(offer: Offer, files: tuple[RenderedConfig, ...]) -> list[AnyStep]:
     """Write the configuration."""
     if not files:
         return []
-    return [WriteConfig(files=files, user=offer.manifest.user, reason="an edited file stays as it is")]
+    return [WriteConfig(files=files, user=offer.manifest.user, reason="your edits stay")]
 
 
 def keep_config(kept: Path, paths: set[str]) -> KeepConfig:

@@ -86,7 +86,7 @@ def plan_upgrade(site: Site, offer: Offer, chosen: Chosen, state: State) -> Plan
         "units": tuple(unit.name for unit in offer.units),
         "links": tuple(str(link.path) for link in parts.links_of(layout, offer)),
     }
-    config = tuple(replace(file, before=old.config.get(str(file.path))) for file in offer.config)
+    config = tuple(replace(file, base=chosen.shipped.get(file.path)) for file in offer.config)
     steps: list[AnyStep] = [
         parts.stage(site, offer, "the new release goes beside the running one"),
         *parts.packages(offer, chosen),

@@ -8,6 +8,9 @@ from typing import Literal
 
 from payload.errors import UsageError
 
+ConfigConflicts = Literal["keep", "refuse"]
+"""What the operator wants where edits and a new default are in conflict: the edits stay, or nothing is done."""
+
 Action = Literal["install", "version", "info", "list", "sbom", "check", "extract", "cat", "dry-run", "preflight"]
 
 
@@ -28,6 +31,7 @@ class Request:
     answers_file: Path | None = None
     key: Path | None = None
     allow_older: bool = False
+    config_conflicts: ConfigConflicts = "keep"
     events: Path | None = None
     extract_to: Path | None = None
     patterns: tuple[str, ...] = ()

@@ -1,41 +1,58 @@
-"""Configuration files: rendered defaults meet an operator's edits, and the edits win."""
+"""Configuration files: what the vendor ships meets an operator's edits, and the edits win."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from installer.merging import Merged, merge
 from installer.steps.base import Host, Nothing, Step, register
 from installer.steps.saved import SavedFiles, keep, owner_ids, restore, save
 from payload.digest import Digest, digest_bytes
 from payload.effects import atomic_write
 from payload.events import Note
 
-Choice = Literal["write", "keep", "keep-and-show"]
-
 
 @dataclass(frozen=True, slots=True)
 class RenderedConfig:
-    """A configuration file as this release renders it. `before`: digest of what the last release rendered."""
+    """A configuration file as this release renders it.
+
+    `shipped` is where that text is kept for the next upgrade's merge. `base` is what the last release rendered; None
+    when that is not known.
+    """
 
     path: Path
     content: str
     mode: int
-    before: Digest | None = None
+    shipped: Path
+    base: str | None = None
 
     @property
     def digest(self) -> Digest:
         """Digest of the content."""
         return digest_bytes(self.content.encode())
 
+    def merged(self) -> Merged:
+        """What the file is to become, by what lies there now. A link of the operator's stays one."""
+        found = read_config(self.path)
+        return merge(found, None if self.path.is_symlink() else self.base, self.content, name=self.path.name)
+
+    @property
+    def new_default(self) -> Path:
+        """Where the new default goes when it is in conflict with the operator's file."""
+        return shown(self.path)
+
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteConfig(Step[SavedFiles]):
-    """Write configuration, root's, readable by the group of `user`. An edited file stays; see `choose`."""
+    """Write configuration, root's, readable by the group of `user`. An edited file is merged: see `installer.merging`.
+
+    The merge is made anew when the step acts: an edit since the plan was shown is not lost.
+    """
 
     kind: ClassVar[str] = "config"
     undo_type: ClassVar[type[Any]] = SavedFiles
@@ -48,7 +65,7 @@ class WriteConfig(Step[SavedFiles]):
 
     @override
     def prepare(self, host: Host) -> SavedFiles:
-        return save([path for file in self.files for path in (file.path, shown(file.path))], host.scratch)
+        return save([path for file in self.files for path in (file.path, file.new_default)], host.scratch)
 
     @override
     def apply(self, host: Host, undo: SavedFiles) -> None:
@@ -88,32 +105,27 @@ class KeepConfig(Step[Nothing]):
         """The transaction removes what a run kept when it is undone."""
 
 
-def choose(found: Digest | None, before: Digest | None, new: Digest) -> Choice:
-    """What becomes of a file with digest `found` (None: it is not there).
-
-    `before` is what was rendered last, None when this installer never rendered it. An edited file is kept; when the
-    default changed too, the new one is shown beside it.
-    """
-    if found is None or (found == before and found != new):
-        return "write"
-    if new in {found, before}:
-        return "keep"
-    return "keep-and-show"
+def read_config(path: Path) -> str | None:
+    """The text at `path`, whatever its bytes are; None if there is none."""
+    return path.read_bytes().decode(errors="surrogateescape") if path.is_file() else None
 
 
 def shown(path: Path) -> Path:
-    """Where a new default goes when the operator's file stays."""
+    """Where a new default goes when it is in conflict with the operator's file."""
     return path.with_name(f"{path.name}.new")
 
 
 def _write(file: RenderedConfig, gid: int, host: Host) -> None:
-    found = digest_bytes(file.path.read_bytes()) if file.path.is_file() else None
-    choice = choose(found, file.before, file.digest)
+    found, merged, owner = read_config(file.path), file.merged(), (0, gid)
     file.path.parent.mkdir(parents=True, exist_ok=True)
-    if choice == "write":
-        atomic_write(file.path, file.content.encode(), mode=file.mode, owner=(0, gid))
-    if choice == "keep-and-show":
-        atomic_write(shown(file.path), file.content.encode(), mode=file.mode, owner=(0, gid))
-        host.sink.emit(Note(f"{file.path} was edited and stays; the new default is {shown(file.path)}", "warning"))
+    if merged.content != found:
+        atomic_write(file.path, merged.content.encode(errors="surrogateescape"), mode=file.mode, owner=owner)
+        if found not in {None, file.base}:
+            host.sink.emit(Note(f"{file.path} has your changes and those of the new default"))
+    if merged.shown:
+        atomic_write(file.new_default, file.content.encode(), mode=file.mode, owner=owner)
+        host.sink.emit(Note(f"{file.path}: your lines stay; the new default is {file.new_default}", "warning"))
     else:
-        shown(file.path).unlink(missing_ok=True)
+        file.new_default.unlink(missing_ok=True)
+    file.shipped.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(file.shipped, file.content.encode(), mode=0o600)

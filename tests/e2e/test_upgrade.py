@@ -94,7 +94,8 @@ def _use(story: Story) -> None:
     call(host, "AddKVMHost", "name=one", address, "username=root", "password-file=/root/other")
     serve = ["runuser", "-u", "sealift", "--", "sealift-server", "--config", CONFIG]
     host.run([*serve, "set-admin-password"], input=PASSWORD + "\n")
-    host.write(CONFIG, host.read(CONFIG) + '\nlog_level = "WARNING"  # ours\n', 0o640)
+    edited = host.read(CONFIG).replace("# session_seconds = 3600\n", "session_seconds = 600  # ours\n")
+    host.write(CONFIG, edited + '\nlog_level = "WARNING"  # ours too\n', 0o640)
     host.sh("chgrp sealift /etc/sealift/server.toml; systemctl restart sealift-server")
 
 
@@ -132,7 +133,7 @@ def test_the_upgrade_keeps_what_is_the_operators(story: Story) -> None:
     before, after = story.turns["before"], story.turns["upgraded"]
     assert (before.version, after.version) == ("1.0.0", "1.1.0")
     assert after.logins == before.logins == {"first": 3, "chosen": 0}
-    assert after.config == before.config and after.config.endswith("# ours\n")
+    assert {line for line in before.config.splitlines() if "# ours" in line} <= set(after.config.splitlines())
     assert after.state.rows["AccountVO"] == before.state.rows["AccountVO"]
     assert after.state.rows["ImageEO"] == before.state.rows["ImageEO"]
     assert [host["uuid"] for host in after.hosts] == [host["uuid"] for host in before.hosts]
@@ -149,10 +150,15 @@ def test_the_upgrade_migrates_for_real(story: Story) -> None:
     assert (before.rows["alembic_version"], after.rows["alembic_version"]) == (["('1.0.0',)"], ["('1.1.0',)"])
 
 
-def test_a_new_default_lies_beside_the_edited_file(story: Story) -> None:
+def test_an_edited_file_gets_what_is_new_and_keeps_what_is_ours(story: Story) -> None:
     before, after = story.turns["before"], story.turns["upgraded"]
+    new_comment = "# Where this host reaches itself over SSH, and where its console agent listens."
+    assert after.config == before.config.replace("# Where this host reaches itself over SSH.", new_comment)
     assert _names(after) - _names(before) >= {f"{CONFIG}.new"}
-    assert f"{CONFIG} was edited and stays; the new default is {CONFIG}.new" in after.said
+    conflict = "    yours: session_seconds = 600  # ours\n    new default: # session_seconds = 7200\n"
+    assert "warning: ! config-conflict: /etc/sealift/server.toml, line 14: " in after.said
+    assert after.said.index(conflict) < after.said.index(".. stop sealift-server")
+    assert f"{CONFIG}: your lines stay; the new default is {CONFIG}.new" in after.said
     assert not _names(before) - _names(after)
 
 

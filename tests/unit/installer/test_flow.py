@@ -15,7 +15,7 @@ from installer.keyring import HostTrust
 from installer.lock import exclusive
 from installer.state import load_state
 from installer.transaction import run_plan
-from payload.errors import ExitCode, IntegrityError, SealiftError, TrustError, UsageError
+from payload.errors import ExitCode, IntegrityError, PreflightError, SealiftError, TrustError, UsageError
 from payload.trust import PrivateKey
 from tests.unit.installer.crashing import killing
 from tests.unit.installer.lab import INSTALL, UPGRADE, Lab
@@ -73,14 +73,14 @@ def test_upgrade_keeps_edits_and_keys_and_rollback_brings_everything_back(lab: L
     lab.run("1.0.0")
     layout = lab.layout
     config = layout.config_dir / "app.toml"
-    config.write_text("port = 9999\n")
+    config.write_text('# app\nport = 9999\nnew_in = "mine"\n')
     ssh_key = (layout.data_dir / "ssh/id_ed25519").read_bytes()
     before = lab.tree()
 
     lab.run("1.1.0", UPGRADE)
     assert str(layout.current.readlink()) == "releases/1.1.0"
     assert lab.log() == ["migrated to 1.0.0", "set up with 20 characters", "migrated to 1.1.0"]
-    assert config.read_text() == "port = 9999\n"
+    assert config.read_text() == '# app\nport = 9999\nnew_in = "mine"\n'
     assert 'new_in = "1.1"' in (layout.config_dir / "app.toml.new").read_text()
     assert (layout.data_dir / "ssh/id_ed25519").read_bytes() == ssh_key
     assert lab.systemd.active == {"app.service"}
@@ -252,3 +252,23 @@ def test_status_and_releases(lab: Lab) -> None:
     assert lab.systemd.active == set()
     control.start(lab.found())
     assert lab.systemd.active == {"app.service"}
+
+
+def test_edits_and_new_defaults_are_merged_and_conflicts_shown_before(lab: Lab) -> None:
+    lab.run("1.0.0")
+    config = lab.layout.config_dir / "app.toml"
+    config.write_text('# ours\n# app\nport = 8080\nnew_in = "mine"\n')
+    findings = flow.prepare(lab.session("1.1.0", UPGRADE), {}).findings
+    (found,) = [finding for finding in findings if finding.id == "config-conflict"]
+    assert not found.strict
+    assert f"{config}, line 4: " in found.seen and 'yours: new_in = "mine"' in found.seen
+    assert 'new default: new_in = "1.1"' in found.seen
+    before = lab.tree()
+    with pytest.raises(PreflightError) as caught:
+        lab.run("1.1.0", replace(UPGRADE, config_conflicts="refuse"))
+    assert "config-conflict" in caught.value.details
+    assert lab.tree() == before
+    config.write_text('# ours\n# app\nport = 8080\nnew_in = "1.0"\n')
+    lab.run("1.1.0", replace(UPGRADE, config_conflicts="refuse"))
+    assert config.read_text() == '# ours\n# app\nport = 8080\nnew_in = "1.1"\n'
+    assert not config.with_name("app.toml.new").exists()

@@ -2,45 +2,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from installer.steps import Host, WriteConfig
-from installer.steps.config import Choice, RenderedConfig, choose
-
-A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
+from installer.steps.config import RenderedConfig
 
 
-@pytest.mark.parametrize(
-    ("found", "before", "new", "choice"),
-    [
-        (None, None, A, "write"),
-        (None, A, B, "write"),
-        (A, A, B, "write"),
-        (A, A, A, "keep"),
-        (B, A, B, "keep"),
-        (C, A, A, "keep"),
-        (C, A, B, "keep-and-show"),
-        (C, None, A, "keep-and-show"),
-        (A, None, A, "keep"),
-    ],
-)
-def test_edits_win(found: str | None, before: str | None, new: str, choice: Choice) -> None:
-    assert choose(found, before, new) == choice
+def step_for(*files: RenderedConfig) -> WriteConfig:
+    return WriteConfig(files=files, user="root", reason="a test")
 
 
-def test_undo_after_apply_twice_brings_back_content_and_mode(tmp_path: Path) -> None:
-    edited, fresh = tmp_path / "edited", tmp_path / "sub/fresh"
-    edited.write_text("mine\n")
+def test_an_edited_file_is_merged_and_undone_to_content_and_mode(tmp_path: Path) -> None:
+    edited, fresh, shipped = tmp_path / "edited", tmp_path / "sub/fresh", tmp_path / "shipped"
+    edited.write_text("mine\nb\nc\n")
     edited.chmod(0o600)
     host = Host(scratch=tmp_path / "scratch")
-    files = (RenderedConfig(edited, "new default\n", 0o640, A), RenderedConfig(fresh, "new\n", 0o640))
-    step = WriteConfig(files=files, user="root", reason="a test")
+    step = step_for(
+        RenderedConfig(edited, "new a\nb\nnew c\n", 0o640, shipped / "edited", "a\nb\nc\n"),
+        RenderedConfig(fresh, "new\n", 0o640, shipped / "sub/fresh"),
+    )
     undo = step.prepare(host)
     step.apply(host, undo)
-    assert edited.read_text() == "mine\n"
-    assert (tmp_path / "edited.new").read_text() == "new default\n"
+    assert edited.read_text() == "mine\nb\nnew c\n"
+    assert (tmp_path / "edited.new").read_text() == (shipped / "edited").read_text() == "new a\nb\nnew c\n"
     assert fresh.stat().st_mode & 0o777 == 0o640
     for _ in range(2):
         step.undo(undo, host)
-        assert (edited.read_text(), edited.stat().st_mode & 0o777) == ("mine\n", 0o600)
+        assert (edited.read_text(), edited.stat().st_mode & 0o777) == ("mine\nb\nc\n", 0o600)
         assert not fresh.exists() and not (tmp_path / "edited.new").exists()
+
+
+def test_a_file_of_any_bytes_and_a_link_stay_the_operators(tmp_path: Path) -> None:
+    raw, link, real = tmp_path / "raw", tmp_path / "link", tmp_path / "real"
+    raw.write_bytes(b"\xff mine\nb\nc\n")
+    real.write_text("mine\nb\nc\n")
+    link.symlink_to(real)
+    host = Host(scratch=tmp_path / "scratch")
+    step = step_for(*(RenderedConfig(path, "a\nb\nnew\n", 0o640, tmp_path / "s", "a\nb\nc\n") for path in (raw, link)))
+    step.apply(host, step.prepare(host))
+    assert raw.read_bytes() == b"\xff mine\nb\nnew\n"
+    assert link.is_symlink() and real.read_text() == "mine\nb\nc\n"
+    assert (tmp_path / "link.new").read_text() == "a\nb\nnew\n"
