@@ -192,9 +192,12 @@ def _listen(config: Config) -> socket.socket:
     address = (config.listen_address, config.listen_port)
     family = socket.AF_INET6 if ":" in config.listen_address else socket.AF_INET
     try:
-        return socket.create_server(address, family=family, backlog=1024)
+        listener = socket.create_server(address, family=family, backlog=1024)
     except OSError as error:
         raise Failure(EXIT_FAILED, f"cannot listen on {address[0]} port {address[1]}: {error.strerror}") from error
+    # Connections inherit it. Without it the second part of an answer waits 40 ms for the client's acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _notify(state: str) -> None:

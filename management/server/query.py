@@ -269,7 +269,10 @@ def _compile(column: InstrumentedAttribute[Any], kind: type, condition: Conditio
 
 @dataclass(frozen=True)
 class _Operand:
-    """A column and the text it is compared with. Strings compare without regard to case."""
+    """A column and the text it is compared with. Strings compare without regard to case.
+
+    Identities hold small letters only, so their index serves as it is.
+    """
 
     column: InstrumentedAttribute[Any]
     kind: type
@@ -277,7 +280,9 @@ class _Operand:
 
     @property
     def left(self) -> ColumnElement[Any]:
-        return func.lower(self.column) if self.kind is str else self.column.expression
+        column: ColumnElement[Any] = self.column.expression
+        identity = self.column.key == "uuid" or bool(column.foreign_keys)
+        return func.lower(column) if self.kind is str and not identity else column
 
     @property
     def one(self) -> Any:
