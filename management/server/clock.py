@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WIRE_FORMAT = "%b %d, %Y %I:%M:%S %p"
 
 
@@ -14,7 +15,8 @@ def to_wire(moment: datetime) -> str:
     """`moment` as the API prints it, e.g. `Mar 26, 2016 12:53:17 PM`, in the server's own zone."""
     local = moment.replace(tzinfo=UTC).astimezone()
     half = "AM" if local.hour < 12 else "PM"
-    return f"{local:%b} {local.day}, {local.year} {local.hour % 12 or 12}:{local:%M:%S} {half}"
+    date = f"{_MONTHS[local.month - 1]} {local.day}, {local.year}"
+    return f"{date} {local.hour % 12 or 12}:{local.minute:02}:{local.second:02} {half}"
 
 
 def from_wire(text: str) -> datetime:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -90,10 +91,10 @@ class Inventory:
 
     def render(self, row: Base, fields: Sequence[str] | None = None) -> dict[str, Any]:
         """One row on the wire."""
-        values = {name: getattr(row, name) for name in fields or self.fields}
+        names = tuple(fields or self.fields)
         return {
             name: to_wire(value) if isinstance(value, datetime) else value
-            for name, value in values.items()
+            for name, value in zip(names, map(getattr, repeat(row), names), strict=True)
             if value is not None
         }
 
