@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from management.server.acting import acting_as
 from management.server.clock import now, to_wire
 from management.server.errors import ApiError
@@ -123,7 +125,8 @@ class Calls:
         if not message.session.uuid:
             raise ApiError("ID.1001", "the session has no uuid; log in first")
         with self._node.database.read() as session:
-            row = session.get(SessionVO, message.session.uuid)
+            wanted = select(SessionVO.uuid, SessionVO.accountUuid, SessionVO.expiredDate)
+            row = session.execute(wanted.where(SessionVO.uuid == message.session.uuid)).one_or_none()
         if row is None or row.expiredDate <= now():
             raise ApiError("ID.1001", "the session has expired; log in again")
         if row.accountUuid != ADMIN_UUID and not message.for_everybody:

@@ -36,7 +36,7 @@ class CreateResource(CreateMessage):
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
         with node.database.write() as session:
             row = self.insert(session)
-            return {"inventory": self.inventory.show(session, [row])[0]}
+            return {"inventory": self.inventory.show_one(session, row.uuid)}
 
     def insert(self, session: Session) -> Any:
         """Add the row and its tags.
@@ -100,7 +100,7 @@ class ChangeState(ApiMessage):
                 raise ApiError("SYS.1006", f"{self.stateEvent} is not possible in state[{row.state}]")
             row.state = event[row.state]
             session.flush()
-            return {"inventory": self.inventory.show(session, [row])[0]}
+            return {"inventory": self.inventory.show_one(session, row.uuid)}
 
 
 def free_uuid(session: Session, model: type[Base], wanted: str | None) -> str:

@@ -46,7 +46,7 @@ class CreateAccount(CreateMessage):
                 raise ApiError("SYS.1007", f"field[resourceUuid]: there is an account[uuid:{row.uuid}]")
             session.add(row)
             session.flush()
-            return {"inventory": ACCOUNT.render(row)}
+            return {"inventory": ACCOUNT.show_one(session, row.uuid)}
 
 
 class UpdateAccount(ApiMessage):
@@ -75,7 +75,7 @@ class UpdateAccount(ApiMessage):
                 others = SessionVO.accountUuid == self.uuid, SessionVO.uuid != caller.session_uuid
                 session.execute(delete(SessionVO).where(*others))
             row.lastOpDate = now()
-            return {"inventory": ACCOUNT.render(row)}
+            return {"inventory": ACCOUNT.show_one(session, row.uuid)}
 
 
 class DeleteAccount(ApiMessage):

@@ -50,8 +50,8 @@ class UpdateGlobalConfig(ApiMessage):
             if not _fits(row, self.value):
                 raise ApiError("SYS.1007", f"[{self.value}] is no value for {row.description} ({row.defaultValue})")
             row.value = self.value
-            session.flush()
-            return {"inventory": GLOBAL_CONFIG.render(row)}
+            mine = GlobalConfigVO.category == self.category, GlobalConfigVO.name == self.name
+            return {"inventory": GLOBAL_CONFIG.show(session, *mine)[0]}
 
 
 def setting(session: Session, category: str, name: str) -> str:

@@ -77,7 +77,7 @@ class AddKVMHost(CreateMessage):
             text = f"host[name:{self.name}, ip:{self.managementIp}] was not added"
             raise ApiError("HOST.1000", text, error.cause or error) from error
         with node.database.read() as session:
-            return {"inventory": HOST.render(session.get_one(HostVO, host_uuid))}
+            return {"inventory": HOST.show_one(session, host_uuid)}
 
     def _insert(self, node: "Node") -> str:
         moment = now()

@@ -61,7 +61,7 @@ class LogInByAccount(ApiMessage):
             session.execute(delete(SessionVO).where(SessionVO.expiredDate <= created))
             session.execute(delete(SessionVO).where(SessionVO.uuid.in_(_beyond_the_limit(account.uuid))))
             session.add(row)
-        return {"inventory": {**SESSION.render(row), "userUuid": account.uuid}}
+            return {"inventory": {**SESSION.show_one(session, row.uuid), "userUuid": account.uuid}}
 
 
 class LogOut(ApiMessage):
@@ -108,7 +108,7 @@ class RenewSession(ApiMessage):
             if row is None:
                 raise ApiError("ID.1001", "the session has just ended; log in again")
             row.expiredDate = now() + timedelta(seconds=node.config.session_seconds)
-            return {"inventory": {**SESSION.render(row), "userUuid": row.accountUuid}}
+            return {"inventory": {**SESSION.show_one(session, row.uuid), "userUuid": row.accountUuid}}
 
 
 def _beyond_the_limit(account_uuid: str) -> Select[str]:

@@ -56,7 +56,7 @@ class CreateTag(ApiMessage):
                 tag = model(uuid=uuid.uuid4().hex, **what)
                 session.add(tag)
                 session.flush()
-            return {"inventory": self.inventory.render(tag)}
+            return {"inventory": self.inventory.show_one(session, tag.uuid)}
 
 
 class CreateUserTag(CreateTag):

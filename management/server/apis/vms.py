@@ -266,8 +266,9 @@ class GetVmMigrationCandidateHosts(ApiMessage):
             vm = session.get_one(VmInstanceVO, self.vmInstanceUuid)
             states.check(vm, states.MIGRATE)
             wanted = placement.candidates(session, vm, placement.networks_of(session, vm.uuid))
-            hosts = session.scalars(wanted.where(HostVO.uuid != vm.hostUuid)).all()
-            return {"inventories": HOST.show(session, hosts)}
+            best_first = session.scalars(wanted.where(HostVO.uuid != vm.hostUuid).with_only_columns(HostVO.uuid)).all()
+            shown = {host["uuid"]: host for host in HOST.show(session, HostVO.uuid.in_(best_first))}
+            return {"inventories": [shown[uuid] for uuid in best_first]}
 
 
 class AttachL3NetworkToVm(ApiMessage):
