@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from installer.control import Installed
 from installer.dialogue import TerminalDialogue, on_terminal
 from installer.plan import Plan
 from installer.screen import show
+from installer.support.command import collected
 from payload.errors import UsageError
 from payload.events import Note, Sink, sink_for
 
@@ -74,6 +75,20 @@ def control_app(product: str) -> typer.Typer:
         with _installed(product) as installed:
             lines = control.uninstall(installed, purge=purge, confirm=_asker(installed.sink, yes))
             typer.echo("\n".join(lines))
+
+    @app.command()
+    def collect(
+        output: Annotated[
+            Path | None, typer.Option("--output", "-o", metavar="FILE.tar.gz", help="The archive; not one that exists.")
+        ] = None,
+        json_output: Json = False,
+    ) -> None:
+        """Write an archive for support: logs, configuration, state of the host. Secrets are removed.
+
+        It works when the product does not run, and when its state file is damaged.
+        """
+        with closing(sink_for(sys.stderr, quiet=json_output)) as sink:
+            show(collected(product, output, sink), json_output)
 
     @app.command("serve-repository")
     def serve_repository(

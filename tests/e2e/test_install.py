@@ -104,6 +104,26 @@ def test_secrets_are_private(watched: Watched) -> None:
     assert found.split() == ["/var/lib/sealift/keys/id_ed25519"]
 
 
+def test_support_gets_no_secret_even_of_a_broken_install(watched: Watched) -> None:
+    host = watched[0]
+    password = host.read(ADMIN_PASSWORD).strip()
+    host.sh("sealift-ctl stop && cd /var/lib/sealift/installer && cp -a state.json whole && echo '{' > state.json")
+    try:
+        done = host.run(["sealift-ctl", "collect", "--output", "/root/support.tar.gz"])
+    finally:
+        host.sh("cd /var/lib/sealift/installer && mv whole state.json && sealift-ctl start")
+    assert "secrets removed" in done.stdout
+    host.sh("mkdir /root/support && tar -xzf /root/support.tar.gz -C /root/support")
+    names = host.sh("cd /root/support/support && find . -type f")
+    journal = "units/sealift-server.service.journal.txt"
+    for wanted in ("config/server.toml", journal, "host/rpm-qa.txt", "contents.json"):
+        assert f"./{wanted}\n" in names
+    private = host.sh("sed -n 4p /var/lib/sealift/keys/id_ed25519").strip()
+    for secret in (password, private):
+        assert host.run(["grep", "-rlF", secret, "/root/support"], check=False).stdout == ""
+    host.sh("rm -r /root/support /root/support.tar.gz")
+
+
 def test_a_reboot_brings_the_product_back(watched: Watched) -> None:
     host = watched[0]
     host.power_off()
