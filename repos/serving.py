@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -79,13 +80,16 @@ class RepositoryServer(ThreadingTCPServer):
         self.files = files
         self.prefix = f"/{prefix}/" if prefix else "/"
         self._slots = threading.BoundedSemaphore(_CONNECTIONS)
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
 
     @property
     def url(self) -> str:
         """Where the repository is, without a slash at the end."""
         host, port = self.server_address[:2]
-        return f"http://{host!s}:{port}{self.prefix}".rstrip("/")
+        name = f"[{host!s}]" if self.address_family == socket.AF_INET6 else host
+        return f"http://{name!s}:{port}{self.prefix}".rstrip("/")
 
     def process_request(self, request: object, client_address: object) -> None:
         """Serve a connection; more than there are slots wait."""
@@ -199,7 +203,7 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 def listening_address(text: str) -> tuple[str, int]:
-    """`HOST:PORT` as a pair.
+    """`HOST:PORT` as a pair; an IPv6 address may stand in brackets.
 
     Raises:
         ValueError: it is none.
@@ -207,4 +211,4 @@ def listening_address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise ValueError(f"{text!r} is not HOST:PORT, such as 0.0.0.0:8079")
-    return host, int(port)
+    return host.removeprefix("[").removesuffix("]"), int(port)

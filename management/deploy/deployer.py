@@ -21,6 +21,7 @@ from management.deploy.desired import (
     write_archive,
 )
 from management.deploy.keys import TOKEN, KeyMissingError, agent_token, public_key
+from management.deploy.packages import REPOSITORY, KeysMissingError, PackageSource
 from management.deploy.remote import Remote, RemoteError
 from management.effects import Processes
 from management.locks import KeyedLocks
@@ -68,8 +69,9 @@ class Deployer:
         except (RemoteError, KeyMissingError) as error:
             raise DeployError(str(error)) from error
 
-    def ensure(self, agent: Agent, target: Target) -> Decision:
-        """Make `agent` run on `target` as this release wants it. Does nothing, and says why, when it does already.
+    def ensure(self, agent: Agent, target: Target, source: PackageSource | None = None) -> Decision:
+        """Make `agent` run on `target` as this release wants it, with the packages of `source` if the host can reach
+        that. Does nothing, and says why, when it does already.
 
         Raises:
             DeployError: it does not run in the end.
@@ -77,12 +79,12 @@ class Deployer:
         with self._locks(agent.name, target.address):
             started = time.monotonic()
             try:
-                desired = self._desired(agent, target)
+                desired = self._desired(agent, target, source)
                 facts = parse_facts(self._remote.probe(target, probe_command(desired)))
                 decision = decide(desired, facts, self._ailment(desired))
                 if decision.deploy:
                     self._deploy(desired, target)
-            except (RemoteError, KeyMissingError, PackageMissingError) as error:
+            except (RemoteError, KeyMissingError, PackageMissingError, KeysMissingError) as error:
                 raise DeployError(f"{agent.name} agent on {target.address}: {error}") from error
             if decision.deploy and (ailment := self._ailment(desired)):
                 raise DeployError(f"{agent.name} agent on {target.address} does not answer: {ailment}")
@@ -102,9 +104,13 @@ class Deployer:
         except (RemoteError, KeyMissingError) as error:
             raise DeployError(f"the agents on {target.address} were not removed: {error}") from error
 
-    def _desired(self, agent: Agent, target: Target) -> Desired:
+    def _desired(self, agent: Agent, target: Target, source: PackageSource | None) -> Desired:
         token = agent_token(self._places.keys_dir)
-        return describe(agent, target.address, self._places.agents_dir / agent.name, token)
+        if source is not None and not source.reaches(target.address):
+            names = ", ".join(source.wanted)
+            log.warning("%s cannot reach %s: not installed there: %s", target.address, source.url, names)
+            source = None
+        return describe(agent, target.address, self._places.agents_dir / agent.name, token, source)
 
     def _deploy(self, desired: Desired, target: Target) -> None:
         with self._run_dir() as run_dir:
@@ -122,6 +128,9 @@ class Deployer:
                 "agent_python_archive": PYTHON_ARCHIVE if desired.brings_python else "",
                 "agent_health": f"http://{host}:{desired.agent.port}{desired.agent.health_path}",
                 "agent_token_file": str(self._places.keys_dir / TOKEN),
+                "agent_packages": list(desired.packages),
+                "agent_reposdir": desired.agent.reposdir,
+                "agent_repository": REPOSITORY,
             }
             self._remote.play("agent.yml", target, variables, run_dir)
 

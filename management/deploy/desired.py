@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 
 from jinja2 import StrictUndefined, Template
 
+from management.deploy.packages import PackageSource
+
 AGENTS_ROOT = "/opt/sealift-agents"
 STATE_ROOT = "/var/lib/sealift-agents"
 # Part of the fingerprint: raise it when the playbook lays a host out differently.
@@ -39,6 +41,11 @@ class Agent:
     def home(self) -> str:
         return f"{AGENTS_ROOT}/{self.name}"
 
+    @property
+    def reposdir(self) -> str:
+        """The private folder with the repository that the host's packages come from."""
+        return f"{self.home}/packages"
+
 
 def removal_command() -> str:
     """The shell command that takes every agent off a host; it can run twice."""
@@ -61,7 +68,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """An agent's state on one host. `files` holds archive names relative to the agent's release folder."""
+    """An agent's state on one host. `files` holds archive names relative to the agent's release folder; of the host's
+    packages, `packages` must be there, and `reposdir` says where they come from (names and contents)."""
 
     agent: Agent
     address: str
@@ -72,6 +80,8 @@ class Desired:
     unit: str
     token: str
     fingerprint: str
+    packages: tuple[str, ...] = ()
+    reposdir: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def release(self) -> str:
@@ -83,19 +93,21 @@ class Desired:
         return f"{self.release}/python/bin/python3" if self.brings_python else "python3"
 
 
-def describe(agent: Agent, address: str, packages: Path, token: str) -> Desired:
-    """The desired state of `agent` listening on `address`, made from the wheels in `packages`.
+def describe(agent: Agent, address: str, folder: Path, token: str, source: PackageSource | None = None) -> Desired:
+    """The desired state of `agent` listening on `address`, made from the wheels in `folder`. With `source`, the host is
+    to have its packages too.
 
     Raises:
-        PackageMissingError: `packages` lacks the requirements, pip, or the agent's own wheel.
+        PackageMissingError: `folder` lacks the requirements, pip, or the agent's own wheel.
+        KeysMissingError: there are no keys for the packages of `source`.
     """
-    wheels = tuple(sorted(p for p in packages.glob("*") if p.is_file())) if packages.is_dir() else ()
+    wheels = tuple(sorted(p for p in folder.glob("*") if p.is_file())) if folder.is_dir() else ()
     names = [file.name for file in wheels]
     pip = next((name for name in names if name.startswith("pip-") and name.endswith(".whl")), None)
     own = f"sealift_{agent.name}_agent-"
     if pip is None or "requirements.txt" not in names or not any(name.startswith(own) for name in names):
         raise PackageMissingError(
-            f"{packages} must hold requirements.txt, a pip wheel and {own}*.whl; the release is incomplete"
+            f"{folder} must hold requirements.txt, a pip wheel and {own}*.whl; the release is incomplete"
         )
     config: dict[str, Any] = {
         "listen_address": address,
@@ -105,6 +117,7 @@ def describe(agent: Agent, address: str, packages: Path, token: str) -> Desired:
     }
     config_text = json.dumps(config, sort_keys=True, indent=2) + "\n"
     unit = _unit(agent)
+    wanted, reposdir = ((), ()) if source is None else (source.wanted, source.files(agent.reposdir))
     identity = {
         "layout": LAYOUT,
         "agent": agent.name,
@@ -112,10 +125,24 @@ def describe(agent: Agent, address: str, packages: Path, token: str) -> Desired:
         "config": config_text,
         "unit": unit,
         "token": hashlib.sha256(token.encode()).hexdigest(),
+        "packages": wanted,
+        "reposdir": {name: hashlib.sha256(content).hexdigest() for name, content in reposdir},
     }
     fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
     packed = tuple((f"wheels/{file.name}", file) for file in wheels)
-    return Desired(agent, address, pip, packed, PYTHON_ARCHIVE in names, config_text, unit, token, fingerprint)
+    return Desired(
+        agent,
+        address,
+        pip,
+        packed,
+        PYTHON_ARCHIVE in names,
+        config_text,
+        unit,
+        token,
+        fingerprint,
+        wanted,
+        reposdir,
+    )
 
 
 def write_archive(desired: Desired, stream: BinaryIO) -> None:
@@ -126,6 +153,8 @@ def write_archive(desired: Desired, stream: BinaryIO) -> None:
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, file in desired.files:
             _add(archive, f"{desired.fingerprint}/{name}", file.read_bytes(), 0o644)
+        for name, content in desired.reposdir:
+            _add(archive, f"packages/{name}", content, 0o644)
         _add(archive, f"{desired.fingerprint}/agent.json", desired.config.encode(), 0o644)
         _add(archive, f"{desired.fingerprint}/{desired.agent.unit}", desired.unit.encode(), 0o644)
         _add(archive, f"{desired.fingerprint}/fingerprint", f"{desired.fingerprint}\n".encode(), 0o644)

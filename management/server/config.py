@@ -3,10 +3,15 @@
 import tomllib
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from management.deploy.packages import PackageSource
+
+PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_+.-]*$")]
 
 
 class ConfigError(Exception):
@@ -37,6 +42,16 @@ class DatabaseConfig(BaseModel):
         return value
 
 
+class PackagesConfig(BaseModel):
+    """The repository of this release, as hosts reach it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(pattern=r"^https?://[!-~]+$")
+    keys: tuple[str, ...] = Field(description="patterns of the files with the public keys that it is signed by")
+    hosts: tuple[PackageName, ...] = Field(description="what each host is to have besides its agent")
+
+
 class Config(BaseModel):
     """What /etc/<product>/server.toml may say."""
 
@@ -52,6 +67,7 @@ class Config(BaseModel):
     data_dir: Path
     database: DatabaseConfig = DatabaseConfig()
     agents_dir: Path
+    packages: PackagesConfig | None = None
     session_seconds: int = Field(default=7200, ge=1)
     keep_calls_days: float = Field(
         default=7, ge=0, description="how long the result of a finished call can be asked for"
@@ -79,6 +95,13 @@ class Config(BaseModel):
     @property
     def keys_dir(self) -> Path:
         return self.data_dir / "keys"
+
+    @property
+    def host_packages(self) -> PackageSource | None:
+        """What hosts get from the repository of this release."""
+        if self.packages is None or not self.packages.hosts:
+            return None
+        return PackageSource(self.packages.url, self.packages.keys, self.packages.hosts)
 
 
 def sqlite_url(file: Path) -> URL:

@@ -32,7 +32,7 @@ def connect(node: Node, host_uuid: str, password: str | None = None) -> None:
         try:
             if password is not None:
                 node.deployer.authorize(target, password)
-            node.deployer.ensure(AGENT, target)
+            node.deployer.ensure(AGENT, target, node.config.host_packages)
             client = node.deployer.client(AGENT, host.managementIp)
             client.call("/host/connect", {"hostUuid": host.uuid})
             capacity = client.call("/host/capacity")

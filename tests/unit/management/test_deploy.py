@@ -1,5 +1,6 @@
 """What is decided about a host, what travels to it, and one look over a real sshd."""
 
+import configparser
 import getpass
 import io
 import shutil
@@ -20,6 +21,7 @@ from management.deploy.decision import Facts, decide, parse_facts, probe_command
 from management.deploy.deployer import Deployer, DeployError, Places
 from management.deploy.desired import Agent, Desired, PackageMissingError, Target, describe, write_archive
 from management.deploy.keys import agent_token
+from management.deploy.packages import KeysMissingError, PackageSource
 from management.deploy.remote import Remote, RemoteError, failure_of
 from management.effects import ProcessError, Processes
 
@@ -81,6 +83,57 @@ def test_the_archive_keeps_the_token_private(desired: Desired) -> None:
     assert "ExecStart=/opt/sealift-agents/host/current/venv/bin/sealift-host-agent --config" in desired.unit
     assert TOKEN not in desired.config
     assert TOKEN not in probe_command(desired)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> PackageSource:
+    for name in ("RPM-GPG-KEY-sealift", "base-0.asc"):
+        (tmp_path / name).write_text(name)
+    patterns = (str(tmp_path / "RPM-GPG-KEY-*"), str(tmp_path / "*.asc"))
+    return PackageSource("http://192.0.2.1:8079", patterns, ("qemu-utils",))
+
+
+def test_packages_travel_with_what_they_are_checked_against(
+    packages: Path, desired: Desired, source: PackageSource
+) -> None:
+    wants = describe(AGENT, "192.0.2.7", packages, TOKEN, source)
+    assert wants.fingerprint != desired.fingerprint
+    stream = io.BytesIO()
+    write_archive(wants, stream)
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as archive:
+        names = [entry.name for entry in archive if entry.name.startswith("packages/")]
+        text = archive.extractfile("packages/sealift.repo")
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(text.read().decode() if text else "")
+    assert names == ["packages/sealift.repo", "packages/0-RPM-GPG-KEY-sealift", "packages/1-base-0.asc"]
+    (repository,) = (parser[section] for section in parser.sections())
+    assert repository["baseurl"] == "http://192.0.2.1:8079"
+    assert (repository["gpgcheck"], repository["repo_gpgcheck"], repository["skip_if_unavailable"]) == ("1", "1", "0")
+    keys = [f"file://{AGENT.reposdir}/{Path(name).name}" for name in names[1:]]
+    assert repository["gpgkey"].split() == keys
+
+
+def test_packages_without_keys_are_not_taken(packages: Path, source: PackageSource, tmp_path: Path) -> None:
+    (tmp_path / "RPM-GPG-KEY-sealift").unlink()
+    (tmp_path / "base-0.asc").unlink()
+    with pytest.raises(KeysMissingError, match="RPM-GPG-KEY"):
+        describe(AGENT, "192.0.2.7", packages, TOKEN, source)
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "reaches"),
+    [
+        ("http://192.0.2.1:8079", "192.0.2.7", True),
+        ("http://127.0.0.1:8079", "192.0.2.7", False),
+        ("http://127.0.0.1:8079", "127.0.0.1", True),
+        ("http://[::1]:8079", "2001:db8::7", False),
+        ("http://localhost:8079", "192.0.2.7", False),
+        ("http://packages.example:8079", "192.0.2.7", True),
+    ],
+)
+def test_what_is_on_loopback_is_for_this_host_only(url: str, address: str, reaches: bool) -> None:
+    assert PackageSource(url, (), ()).reaches(address) is reaches
 
 
 @pytest.mark.parametrize(

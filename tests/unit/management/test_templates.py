@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from management.server.config import load_config
+from management.server.config import ConfigError, load_config
 
 MANAGEMENT = Path(__file__).parents[3] / "management"
 CONTEXT = {
@@ -48,4 +48,20 @@ def test_configuration(tmp_path: Path, answers: dict[str, Any], expected: tuple[
     config = load_config(file)
     assert (config.listen_address, config.listen_port, str(config.management_ip), config.ssh_port) == expected
     assert config.agents_dir == Path("/opt/harbour/current/agents")
+    assert config.host_packages is not None
+    assert config.host_packages.url == f"http://{expected[2]}:8079"
+    keys = ("/opt/harbour/current/repository/RPM-GPG-KEY-*", "/opt/harbour/current/keys/*.asc")
+    assert config.host_packages.keys == keys
     assert config.database_url().database == "/var/lib/harbour/sealift.db"
+
+
+def test_where_hosts_get_packages(tmp_path: Path) -> None:
+    file = tmp_path / "server.toml"
+    file.write_text(render("config/server.toml.j2", management_ip="2001:db8::1", repository_port=9079))
+    packages = load_config(file).host_packages
+    assert packages and packages.url == "http://[2001:db8::1]:9079"
+    file.write_text(file.read_text().replace('["qemu-utils"]', '["--installroot=/"]'))
+    with pytest.raises(ConfigError, match=r"packages\.hosts\.0"):
+        load_config(file)
+    file.write_text(file.read_text().replace('["--installroot=/"]', "[]"))
+    assert load_config(file).host_packages is None

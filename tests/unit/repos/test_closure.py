@@ -123,6 +123,22 @@ def test_the_other_architecture_is_not_chosen(tmp_path: Path) -> None:
         resolve_closure(["t"], [metadata])
 
 
+def test_what_a_32_bit_library_is_needed_for_brings_it_beside_the_64_bit_one(tmp_path: Path) -> None:
+    wide, narrow = (
+        Spec("library", "1", arch=arch, provides=(f"liblibrary.so.1(){mark}",))
+        for arch, mark in (("x86_64", "(64bit)"), ("i686", ""))
+    )
+    tool = Spec("tool", "1", arch="x86_64", requires=("liblibrary.so.1()(64bit)",))
+    plugin = Spec("plugin", "1", arch="i686", requires=("liblibrary.so.1()",))
+    metadata = load(tmp_path, [wide, narrow, tool, plugin])
+
+    def chosen(*wanted: str) -> list[str]:
+        return [f"{one.nevra.name}.{one.nevra.arch}" for one in resolve_closure(wanted, [metadata]).packages]
+
+    assert chosen("tool") == ["library.x86_64", "tool.x86_64"]
+    assert chosen("tool", "plugin") == ["library.i686", "library.x86_64", "plugin.i686", "tool.x86_64"]
+
+
 def test_wanted_things_nobody_has_are_all_named(tmp_path: Path) -> None:
     metadata = load(tmp_path, [SHELL])
     with pytest.raises(ResolveError) as caught:

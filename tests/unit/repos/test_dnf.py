@@ -337,6 +337,22 @@ def test_a_proxy_is_not_asked_for_what_is_here(
     assert names(host.installed()) == {"library-1:1-1.noarch"}
 
 
+def test_a_mirror_is_reached_through_the_proxy(
+    host: PackageManager, releases: dict[str, Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of the mirror is known to nobody here: without the proxy nothing would come."""
+    release, behaviour = releases["1"].reposdir.parent, Behaviour()
+    (tmp_path / "proxy" / "http:").mkdir(parents=True)
+    (tmp_path / "proxy" / "http:" / "mirror.invalid").symlink_to(release / "repository")
+    file = mirror_repositories(manifest(), "http://mirror.invalid", release, System())
+    (tmp_path / "mirror.repo").write_text(file.render())
+    with serve(tmp_path / "proxy", behaviour) as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        host.install((Source(tmp_path, file.ids),), ["library"])
+    assert names(host.installed()) == {"library-1:1-1.noarch"}
+    assert all(path.startswith("http://mirror.invalid/") for path, _ in behaviour.requests)
+
+
 def test_the_bundle_before_a_mirror(host: PackageManager, releases: dict[str, Source], tmp_path: Path) -> None:
     """Newer versions of the mirror are not taken, what the bundle lacks is."""
     release, upstream = releases["1"].reposdir.parent, releases["2"].reposdir.parent

@@ -123,5 +123,6 @@ def test_ranges(header: str, size: int, wanted: object) -> None:
 @pytest.mark.parametrize("text", ["8079", ":8079", "host", "0.0.0.0:0", "0.0.0.0:65536", "0.0.0.0:x"])
 def test_what_is_no_address(text: str) -> None:
     assert listening_address("0.0.0.0:8079") == ("0.0.0.0", 8079)
+    assert listening_address("[::1]:8079") == listening_address("::1:8079") == ("::1", 8079)
     with pytest.raises(ValueError, match="HOST:PORT"):
         listening_address(text)

@@ -13,8 +13,9 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingTCPServer
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -52,9 +53,13 @@ class Settings:
         return cls(values["listen_address"], values["listen_port"], Path(values["state_dir"]), token)
 
 
-class RpcServer(ThreadingHTTPServer):
-    """Listens at once; `serve_forever` answers."""
+class RpcServer(ThreadingTCPServer):
+    """Listens at once; `serve_forever` answers.
 
+    Not an `http.server.HTTPServer`, which asks the network for its own name when it starts.
+    """
+
+    allow_reuse_address = True
     daemon_threads = True
 
     def __init__(self, settings: Settings, calls: Mapping[str, Call]) -> None:
