@@ -45,7 +45,12 @@ metadata = load_metadata(upstream, [], Fetcher(Store(Path(store)), NullSink()))
 print(json.dumps(sorted(str(package.nevra) for package in resolve_closure(wanted, [metadata]).packages)))
 """
 
-
+_MAKE = "import sys, pathlib, repos.createrepo as c; c.create_repository(pathlib.Path(sys.argv[1]), revision=1)"
+_MEMORY = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 _REPOSYNC = """
 import sys, dnf
 url, cache = sys.argv[1:]
@@ -63,22 +68,26 @@ with dnf.Base() as base:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A measurement. `bound`: what `ratio`, ours to the peer's, is to be at most; without a peer, our seconds."""
+    """A measurement in `unit`, seconds if not said. `bound`: what `ratio`, ours to the peer's, is to be at most; without
+    a peer, our seconds. Without a bound it is reported only."""
 
     what: str
     ours: float
     peer: float | None
-    bound: float
+    bound: float | None
+    unit: str = "s"
 
     @property
     def ratio(self) -> float:
         return self.ours if self.peer is None else self.ours / self.peer
 
     def line(self) -> str:
-        peer = "" if self.peer is None else f"{self.peer:9.3f} s"
-        unit = "s" if self.peer is None else "x"
-        verdict = "ok" if self.ratio <= self.bound else "MISSED"
-        return f"{self.what:<58} {self.ours:9.3f} s {peer:>11} {self.ratio:7.2f} {unit} (<= {self.bound:g}) {verdict}"
+        peer = "" if self.peer is None else f"{self.peer:9.3f} {self.unit}"
+        unit = self.unit if self.peer is None else "x"
+        line = f"{self.what:<58} {self.ours:9.3f} {self.unit:<2} {peer:>12} {self.ratio:7.2f} {unit}"
+        if self.bound is None:
+            return line
+        return f"{line} (<= {self.bound:g}) {'ok' if self.ratio <= self.bound else 'MISSED'}"
 
 
 def timed(work: Callable[[], object], rounds: int = 3, *, before: Callable[[], object] = lambda: None) -> float:
@@ -98,6 +107,11 @@ def call(*argv: str | Path, home: Path | None = None, codes: Sequence[int] = (0,
     if done.returncode not in codes:
         raise SystemExit(f"{argv}: {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def memory(*argv: str | Path) -> float:
+    """The most memory that one process of a command has at once, in MB."""
+    return int(call(sys.executable, "-c", _MEMORY, *argv)) / 1000
 
 
 def build_packages(folder: Path, count: int, size: int) -> Path:
@@ -129,6 +143,9 @@ def metadata_rows(work: Path, count: int) -> Iterator[Row]:
     peer = timed(lambda: call(*words, rpms))
     ours = timed(lambda: create_repository(rpms, revision=1, fingerprint=fingerprint))
     yield Row(f"metadata of {count} RPMs, beside createrepo_c", ours, peer, 1.1)
+    most = memory(sys.executable, "-c", _MAKE, rpms), memory(*words, rpms)
+    yield Row(f"metadata of {count} RPMs, memory of a process", *most, None, "MB")
+    create_repository(rpms, revision=1, fingerprint=fingerprint)
     if not is_current(rpms, folder_fingerprint(rpms)):
         raise SystemExit("an unchanged folder is taken for a changed one")
     unchanged = timed(lambda: is_current(rpms, folder_fingerprint(rpms)))

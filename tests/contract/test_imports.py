@@ -45,8 +45,11 @@ def test_one_door_to_processes() -> None:
     assert importers("pty", *PACKAGES) == importers("multiprocessing", *PACKAGES) == set()
 
 
-def test_one_user_of_createrepo() -> None:
-    assert importers("createrepo_c", *PACKAGES) == {"repos/createrepo.py"}
+def test_two_users_of_createrepo() -> None:
+    """One writes metadata; one reads packages, also in processes of its own, and imports nothing else."""
+    assert importers("createrepo_c", *PACKAGES) == {"repos/createrepo.py", "repos/package_xml.py"}
+    names = {name.partition(".")[0] for name in imported(CHECKOUT / "repos/package_xml.py")}
+    assert names - sys.stdlib_module_names == {"createrepo_c"}
 
 
 @pytest.mark.parametrize("module", ["createrepo_c", "solv", "PyInstaller", "pip", "tree_sitter"])

@@ -86,6 +86,21 @@ def test_a_file_that_is_no_rpm_leaves_the_old_metadata(rpms: dict[str, Path], tm
     assert {path.name for path in folder.iterdir()} == {"Packages", "repodata"}
 
 
+def test_many_packages_are_read_by_several_processes(
+    rpms: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = make(tmp_path / "one", rpms), make(tmp_path / "two", rpms)
+    create_repository(one, revision=REVISION)
+    monkeypatch.setattr("repos.createrepo._SHARE", 1)  # as if two packages were a lot of work
+    create_repository(two, revision=REVISION)
+    assert content(two) == content(one)
+    (two / "Packages" / "broken.rpm").write_bytes(b"no rpm")
+    with pytest.raises(IntegrityError) as caught:
+        create_repository(two, revision=REVISION)
+    assert "broken.rpm is not a whole RPM package" in caught.value.brief
+    assert content(two / "repodata") == content(one / "repodata")
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     assert create_repository(tmp_path, revision=REVISION) == 0
     assert (tmp_path / "repodata" / "repomd.xml").is_file()
