@@ -48,20 +48,20 @@ class Dialect:
         reposdir = ",".join(str(source.reposdir) for source in sources)
         # yum 3 knows neither; it asks again by itself, as metadata_expire=0 in our files says.
         own = () if self.kind == "yum" else ("--refresh", "--setopt=install_weak_deps=0")
-        root = (f"--installroot={self.root}",) if self.root else ()
+        disable, enable = ("--disable-repo", "--enable-repo") if self._is_new else ("--disablerepo", "--enablerepo")
         return (
             self.program,
             "-y",
-            "--noplugins",
-            *root,
+            self._no_plugins,
+            *self._root,
             f"--setopt=reposdir={reposdir}",
             f"--setopt=cachedir={cache}",
             "--setopt=skip_if_unavailable=0",
             "--setopt=gpgcheck=1",
             "--setopt=clean_requirements_on_remove=0",
             *own,
-            "--disablerepo=*",
-            *(f"--enablerepo={id_}" for source in sources for id_ in source.ids),
+            f"{disable}=*",
+            *(f"{enable}={id_}" for source in sources for id_ in source.ids),
         )
 
     def install(
@@ -109,11 +109,20 @@ class Dialect:
 
     def history_list(self) -> tuple[str, ...]:
         """All transactions that it remembers."""
-        return (self.program, *self._root, "--noplugins", "history", "list")
+        return (self.program, *self._root, self._no_plugins, "history", "list")
 
     def history_info(self, number: int) -> tuple[str, ...]:
         """One of them."""
-        return (self.program, *self._root, "--noplugins", "history", "info", str(number))
+        return (self.program, *self._root, self._no_plugins, "history", "info", str(number))
+
+    @property
+    def _is_new(self) -> bool:
+        """dnf 5 knows older spellings only as aliases of a configuration file, which a host need not have."""
+        return self.kind == "dnf5"
+
+    @property
+    def _no_plugins(self) -> str:
+        return "--no-plugins" if self._is_new else "--noplugins"
 
     @property
     def _root(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ _HEADINGS: tuple[tuple[str, Action], ...] = (
     ("Downgrading", "downgrade"),
     ("Removing", "remove"),
 )
+_HEADING = re.compile(r"(\w+)(?: (?:for |weak |unused )?dependencies| dependent packages)?:")
 _ROW = 5
 """Words of a row: name, architecture, version, repository, size; then the unit of the size, if it has one."""
 _REPLACED = 3
@@ -126,10 +127,9 @@ def _changes(output: str) -> Iterator[Change]:
 
 
 def _heading(line: str) -> Action | None:
-    word = line.split(" ", maxsplit=1)[0].rstrip(":")
-    if not line.rstrip().endswith(":") or " module " in line or " group" in line:
-        return None
-    return next((action for heading, action in _HEADINGS if heading == word), None)
+    """dnf 5 says `Updating and loading repositories:` before, or after, its table; that is no heading of it."""
+    match = _HEADING.fullmatch(line.rstrip())
+    return next((action for heading, action in _HEADINGS if match and heading == match[1]), None)
 
 
 def _replaced(words: Sequence[str], by: str) -> Iterator[Change]:

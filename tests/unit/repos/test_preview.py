@@ -51,6 +51,7 @@ Transaction Summary:
  Replacing:          1 package
 
 Updating and loading repositories:
+ Thing: http://127.0.0.1:43779/GT77x 100% |   1.9 MiB/s |   2.0 KiB |  00m00s
 Repositories loaded.
 Total size of inbound packages is 22 KiB. Need to download 22 KiB.
 After this operation, 3 MiB extra will be used (install 3 MiB, remove 0 B).
