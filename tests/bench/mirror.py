@@ -68,8 +68,8 @@ with dnf.Base() as base:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A measurement in `unit`, seconds if not said. `bound`: what `ratio`, ours to the peer's, is to be at most; without
-    a peer, our seconds. Without a bound it is reported only."""
+    """A measurement in `unit`. `bound` is the most that `ratio`, ours to the peer's, is to be; without a peer, the most
+    that ours is. Without a bound it is reported only."""
 
     what: str
     ours: float
