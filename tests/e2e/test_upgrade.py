@@ -19,6 +19,7 @@ from tests.lab.process import Completed
 INSTALL = ["bash", "sealift-installer-1.0.0.bin", "-o"]
 UPGRADE = ["bash", "sealift-installer-1.1.0.bin", "-u"]
 CONFIG = "/etc/sealift/server.toml"
+UNITS = ("sealift-server.service", "sealift-repository.service")
 PASSWORD = "chosen by the administrator 0815"
 _OTHERS = "of the other host 4711"
 # how long the API does not answer, as a client on the host sees it
@@ -186,7 +187,7 @@ def test_the_previous_release_stays_and_can_be_gone_back_to(story: Story) -> Non
 def test_the_control_command_says_the_same_twice(story: Story) -> None:
     for turn in story.turns.values():
         assert turn.status["version"] == turn.version
-        assert turn.status["units"] == {"sealift-server.service": "active"}
+        assert turn.status["units"] == dict.fromkeys(UNITS, "active")
         assert turn.status["healthy"] is True and turn.status["unfinished"] == []
         assert turn.texts.startswith(f"Sealift management server {turn.version} in /opt/sealift\n")
         assert "sealift-server.service: active" in turn.texts and "healthz: answers" in turn.texts
@@ -262,7 +263,7 @@ def test_another_bundle_of_the_same_version_is_refused(lab: Lab, bundles: Bundle
     _refused(running, [*INSTALL[:2], "-u"], 2, "1.0.0 is older", "sealift-ctl rollback")
     _refused(running, INSTALL, 2, "1.0.0 is older")
     running.run(["sealift-ctl", "stop"])
-    assert json.loads(running.sh("sealift-ctl status --json"))["units"] == {"sealift-server.service": "inactive"}
+    assert json.loads(running.sh("sealift-ctl status --json"))["units"] == dict.fromkeys(UNITS, "inactive")
     running.run(["sealift-ctl", "start"])
     assert version(running) == "1.1.0"
     running.run(["sealift-ctl", "uninstall", "--purge", "-y"])
