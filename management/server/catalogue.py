@@ -3,7 +3,7 @@
 from typing import Any, get_args
 
 from management.server.messages import ApiMessage, Registry
-from management.server.query import INVENTORIES, Inventory, QueryMessage
+from management.server.query import INVENTORIES, ON_ALL, Inventory, QueryMessage
 
 COMMON = ("session", "timeout")
 KINDS = ((bool, "bool"), (int, "int"), (list, "list"), (dict, "json"))
@@ -12,7 +12,7 @@ KINDS = ((bool, "bool"), (int, "int"), (list, "list"), (dict, "json"))
 def describe(registry: Registry) -> dict[str, Any]:
     """Every verb with its message and parameters, and what queries can ask about.
 
-    `inventories` says for each inventory its plain `fields`, its `lists` of plain values, and its `links`: name to
+    `inventories` says for each inventory its plain `fields`, its `lists` of values, and its `links`: name to
     inventory. A query names its inventory.
     """
     return {
@@ -43,7 +43,7 @@ def _describe(kind: type[ApiMessage]) -> dict[str, Any]:
 def _fields(inventory: Inventory) -> dict[str, Any]:
     return {
         "fields": list(inventory.fields),
-        "lists": [values.name for values in inventory.lists],
+        "lists": [*(values.name for values in inventory.lists), *(name for name in ON_ALL if inventory.values(name))],
         "links": {link.name: link.target for link in inventory.links if link.target in INVENTORIES},
     }
 

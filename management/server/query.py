@@ -44,11 +44,15 @@ class Link:
 
 @dataclass(frozen=True)
 class Values:
-    """A list of plain values that has a table of its own: `column`, for the row whose uuid is in `owner`."""
+    """A list of plain values that has a table of its own: `column`, for the row whose uuid is in `owner`.
+
+    Where the table serves several kinds of rows, `kind` is the column that says whose a value is: a model's name.
+    """
 
     name: str
     column: InstrumentedAttribute[str]
     owner: InstrumentedAttribute[str]
+    kind: InstrumentedAttribute[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,16 @@ class Inventory:
 
     def column(self, name: str) -> Column[Any]:
         return inspect(self.model).columns[name]
+
+    def values(self, name: str) -> Values | None:
+        """The list of plain values that a condition means by `name`."""
+        common = ON_ALL.get(name) if hasattr(self.model, "uuid") else None
+        return next((values for values in self.lists if values.name == name), common)
+
+    def kinds(self) -> set[str]:
+        """The names of the models of these rows: their own, broader ones and narrower ones."""
+        narrower = (inventory.model for inventory in self.narrower)
+        return {model.__name__ for model in (*self.model.__mro__, *narrower) if hasattr(model, "__table__")}
 
     def kind(self, name: str) -> type:
         """The Python type of a field, e.g. `str`."""
@@ -128,6 +142,9 @@ class Inventory:
 
 INVENTORIES: dict[str, Inventory] = {}
 """Every inventory of this release by name, for links."""
+
+ON_ALL: dict[str, Values] = {}
+"""Lists that the rows of every inventory with a uuid can have. Conditions may name them; they are shown nowhere."""
 
 
 def _render(row: Row[Any]) -> dict[str, Any]:
@@ -246,11 +263,14 @@ def compile_conditions(inventory: Inventory, conditions: Sequence[Condition]) ->
     return clauses
 
 
-def _compile_list(values: Values, mine: ColumnElement[Any], condition: Condition) -> ColumnElement[bool]:
+def _compile_list(inventory: Inventory, values: Values, condition: Condition) -> ColumnElement[bool]:
     """True for rows that have such a value; a negative operator is true for rows that have none."""
     op = NEGATIVE.get(condition.op, condition.op)
     positive = _compile(values.column.expression, str, condition.model_copy(update={"op": op}))
     owners = select(values.owner).where(positive)
+    if values.kind is not None:
+        owners = owners.where(values.kind.in_(sorted(inventory.kinds())))
+    mine = inventory.column("uuid").expression
     return mine.not_in(owners) if condition.op in NEGATIVE else mine.in_(owners)
 
 
@@ -260,9 +280,9 @@ def compile_condition(inventory: Inventory, condition: Condition) -> ColumnEleme
     Raises:
         ApiError: the field or the operator does not exist, or the value does not fit the field.
     """
-    for values in inventory.lists:
-        if values.name == condition.name:
-            return _compile_list(values, inventory.column("uuid").expression, condition)
+    values = inventory.values(condition.name)
+    if values is not None:
+        return _compile_list(inventory, values, condition)
     if condition.name not in inventory.fields:
         raise ApiError("SYS.1007", f"condition[{condition.name}] is invalid: {inventory.name} has no such field")
     return _compile(inventory.column(condition.name), inventory.kind(condition.name), condition)

@@ -10,7 +10,7 @@ from management.server.errors import ApiError
 from management.server.messages import ApiMessage, Caller, Resource
 from management.server.models import Base
 from management.server.models.tags import SystemTagVO, UserTagVO
-from management.server.query import INVENTORIES, Inventory, QueryMessage
+from management.server.query import INVENTORIES, ON_ALL, Inventory, QueryMessage, Values
 
 if TYPE_CHECKING:
     from management.server.node import Node
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TAG = ("uuid", "resourceUuid", "resourceType", "tag", "type", "createDate", "lastOpDate")
 USER_TAG = Inventory("UserTagInventory", UserTagVO, TAG)
 SYSTEM_TAG = Inventory("SystemTagInventory", SystemTagVO, (*TAG, "inherent"))
+
+for _name, _model in (("__userTag__", UserTagVO), ("__systemTag__", SystemTagVO)):
+    ON_ALL[_name] = Values(_name, _model.tag, _model.resourceUuid, _model.resourceType)
 
 
 class QueryUserTag(QueryMessage):

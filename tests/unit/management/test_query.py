@@ -13,13 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from management.server import apis
 from management.server.apis.images import IMAGE, QueryImage
+from management.server.apis.networkservices import QueryNetworkServiceL3NetworkRef
+from management.server.apis.vms import VIRTUAL_ROUTER, VM
 from management.server.clock import to_wire
 from management.server.config import sqlite_url
 from management.server.database import Database
 from management.server.errors import ApiError
-from management.server.messages import Caller
+from management.server.messages import Caller, discover
 from management.server.models.images import ImageVO
+from management.server.models.tags import SystemTagVO, UserTagVO
 from management.server.schema import migrate
 
 BEGIN = datetime(2026, 3, 1, 12, 0, 0)
@@ -30,6 +34,7 @@ ROWS: list[dict[str, Any]] = [
     {"name": "delta_x", "size": None, "description": "first"},
     {"name": "C:\\a", "size": 20, "description": "a_b"},
 ]
+TAGS = {"Alpha": ["golden", "for Tests"], "beta": ["golden"], "Gamma%": [], "delta_x": ["for tests"], "C:\\a": []}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -38,15 +43,22 @@ def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         url = sqlite_url(tmp_path_factory.mktemp("query") / "x.db")
     else:
         url = request.getfixturevalue("postgresql").create("query")
+    discover(apis)
     database = Database(url)
     migrate(database)
     with database.write() as session:
         for number, row in enumerate(ROWS):
             moment = BEGIN + timedelta(hours=number)
             fixed = {"url": "u", "format": "qcow2", "mediaType": "m", "platform": "Linux", "state": "Enabled"}
-            session.add(
-                ImageVO(uuid=uuid.uuid4().hex, status="Ready", createDate=moment, lastOpDate=moment, **fixed, **row)
-            )
+            image = ImageVO(uuid=uuid.uuid4().hex, status="Ready", createDate=moment, lastOpDate=moment, **fixed, **row)
+            session.add(image)
+            of_it = {"resourceUuid": image.uuid, "resourceType": "ImageVO"}
+            for tag in TAGS[row["name"]]:
+                session.add(UserTagVO(uuid=uuid.uuid4().hex, tag=tag, **of_it))
+            session.add(SystemTagVO(uuid=uuid.uuid4().hex, tag=f"number::{number}", **of_it))
+            # Of something else that happens to have the same uuid.
+            other = {**of_it, "resourceType": "HostVO"}
+            session.add(UserTagVO(uuid=uuid.uuid4().hex, tag="rare", **other))
     yield SimpleNamespace(database=database)
     database.close()
 
@@ -89,6 +101,37 @@ def test_conditions_are_anded(node: Any) -> None:
 def test_dates_compare_as_printed(node: Any) -> None:
     second = to_wire(BEGIN + timedelta(hours=1))
     assert names(node, ("createDate", ">=", second)) == ["beta", "Gamma%", "delta_x", "C:\\a"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (("__userTag__", "=", "GOLDEN"), ["Alpha", "beta"]),
+        (("__userTag__", "!=", "golden"), ["Gamma%", "delta_x", "C:\\a"]),
+        (("__userTag__", "in", "golden,for tests"), ["Alpha", "beta", "delta_x"]),
+        (("__userTag__", "not in", "golden,for tests"), ["Gamma%", "C:\\a"]),
+        (("__userTag__", "like", "for%"), ["Alpha", "delta_x"]),
+        (("__userTag__", "is null", ""), ["Gamma%", "C:\\a"]),
+        (("__userTag__", "is not null", ""), ["Alpha", "beta", "delta_x"]),
+        (("__userTag__", "=", "number::1"), []),
+        (("__userTag__", "=", "rare"), []),
+        (("__userTag__", "=", "' or 1=1 --"), []),
+        (("__systemTag__", "=", "number::1"), ["beta"]),
+        (("__systemTag__", "not like", "number::%"), []),
+    ],
+)
+def test_tags(node: Any, condition: tuple[str, str, Any], expected: list[str]) -> None:
+    assert names(node, condition) == expected
+
+
+def test_tags_of_a_narrower_or_broader_kind() -> None:
+    assert VM.kinds() == VIRTUAL_ROUTER.kinds() == {"VmInstanceVO", "VirtualRouterVmVO"}
+
+
+def test_a_kind_without_a_uuid_has_no_tags(node: Any) -> None:
+    condition = [{"name": "__userTag__", "op": "=", "value": "x"}]
+    with pytest.raises(ApiError, match="no such field"):
+        QueryNetworkServiceL3NetworkRef.model_validate({"conditions": condition}).handle(node, Caller())
 
 
 def test_pages_and_order(node: Any) -> None:

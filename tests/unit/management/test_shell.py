@@ -152,6 +152,7 @@ def test_completion(server: Any) -> None:
     assert complete("", "consoleproxy") == ["QueryConsoleProxyAgent ", "ReconnectConsoleProxyAgent "]
     assert complete("", "qui") == ["quit "]
     assert complete("AddKVMHost ", "ma") == ["managementIp="]
+    assert complete("QueryHost ", "__") == ["__systemTag__=", "__userTag__="]
     assert complete("QueryHost ", "st") == ["start=", "state=", "status="]
     assert complete("QueryHost ", "cl") == ["cluster.", "clusterUuid="]
     assert complete("QueryVmInstance ", "host.zone.na") == ["host.zone.name="]
