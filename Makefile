@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test unit bench lint format lock clean
+.PHONY: help setup demo test unit bench lint format lock client clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +41,10 @@ lock: setup ## Lock the development environment anew
 	.venv/bin/uv pip compile --quiet --python-version 3.13 --python-platform x86_64-manylinux_2_17 --only-binary :all: \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --output-file builder/portable/requirements.txt \
 		builder/portable/requirements.in
+
+client: setup ## Write the management server's typed client anew, from the server's classes
+	$(PYTHON) -m management.server.clientcode > build/messages.py
+	.venv/bin/ruff format --quiet build/messages.py && mv build/messages.py management/client/messages.py
 
 clean: ## What was built here (the caches of other checkouts stay)
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -102,7 +102,7 @@ def release_1_0_0(folder: Path) -> Path:
     edit(manifest, r'^version = "1\.1\.0"\n', 'version = "1.0.0"\n')
     edit(manifest, r"^upgrades-from = [^\n]*\n", "")
     edit(manifest, r'^\[\[agents\]\]\nname = "console".*?\n\n', "")
-    edit(manifest, r"^ports = [^\n]*", "ports = [8080]")
+    edit(manifest, r"^ports = [^\n]*", "ports = [8080, 8443]")
     config = tree / "config/server.toml.j2"
     edit(config, r"^# session_seconds = [^\n]*", "# session_seconds = 3600")
     edit(config, r"^# Where this host reaches itself over SSH[^\n]*", "# Where this host reaches itself over SSH.")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from management.cli.catalogue import Catalogue, Verb
-from management.cli.client import Client
 from management.cli.errors import CliError
 from management.cli.grammar import Call, parse
 from management.cli.output import as_json
 from management.cli.session import SessionFile
+from management.client.connection import Connection
 
 LOG_IN, LOG_OUT = "LogInByAccount", "LogOut"
 # The server gets sha512 of these verbs' passwords; other passwords (a host's) it needs as they are.
@@ -25,34 +25,34 @@ class Commands:
     """Commands for one server and one user."""
 
     def __init__(
-        self, client: Client, sessions: SessionFile, output: Callable[[dict[str, Any]], str] = as_json
+        self, connection: Connection, sessions: SessionFile, output: Callable[[dict[str, Any]], str] = as_json
     ) -> None:
-        self._client = client
+        self._connection = connection
         self._sessions = sessions
         self._output = output
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        return self._client.catalogue()
+        return Catalogue.of(self._connection.catalogue())
 
     def run(self, words: Sequence[str]) -> str:
         """Do one command and return what it prints.
 
         Raises:
-            CliError, ApiFailure: see there.
+            CliError, ClientError, ApiFailure: see there.
         """
         verb = self.catalogue.verbs.get(words[0])
         if verb is None:
             raise CliError(f'"API{words[0]}Msg" is not an API message of this server; `help` lists them')
-        session = self._sessions.load(self._client.url)
-        if verb.needs_session and session is None:
+        self._connection.session = self._sessions.load(self._connection.url)
+        if verb.needs_session and self._connection.session is None:
             raise CliError(f"log in first, for example:\n>>>{LOG_IN} accountName=admin")
         call = _with_password(verb, words[1:])
-        answer = self._client.call(call, session)
+        answer = self._connection.call(verb.message, call.fields)
         if verb.name == LOG_IN:
-            self._sessions.save(self._client.url, answer["inventory"]["uuid"])
+            self._sessions.save(self._connection.url, answer["inventory"]["uuid"])
         if verb.name == LOG_OUT:
-            self._sessions.save(self._client.url, None)
+            self._sessions.save(self._connection.url, None)
         return self._output(answer)
 
     def overview(self) -> str:

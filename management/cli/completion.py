@@ -6,7 +6,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from management.cli.catalogue import Catalogue, Verb
-from management.cli.errors import CliError
+from management.client.errors import ClientError
 
 BUILT_IN = ("exit", "help", "history", "quit")
 LISTING = ("fields=", "sortBy=")
@@ -60,7 +60,7 @@ class ShellCompleter(Completer):
         begin = max(line.rfind(separator) for separator in SEPARATORS) + 1
         try:
             catalogue = self._catalogue()
-        except CliError:
+        except ClientError:
             # No server, no suggestions: Tab is not the place for an error.
             return
         for found in candidates(catalogue, line[:begin], line[begin:]):

@@ -9,7 +9,7 @@ from prompt_toolkit.shortcuts import CompleteStyle
 
 from management.cli.commands import Commands
 from management.cli.completion import ShellCompleter
-from management.cli.errors import ApiFailure, CliError
+from management.cli.errors import FAILURES, CliError, Failure
 from management.cli.history import ShellHistory
 from management.cli.session import state_dir
 
@@ -21,7 +21,7 @@ BANNER = """
 
 """
 
-Report = Callable[[CliError | ApiFailure], int]
+Report = Callable[[Failure], int]
 """Shows a failure and says which exit code it is."""
 
 
@@ -47,7 +47,7 @@ def interact(commands: Commands, report: Report) -> int:
         try:
             if not _do(commands, line):
                 break
-        except (CliError, ApiFailure) as error:
+        except FAILURES as error:
             report(error)
         except KeyboardInterrupt:
             print("Not waited for: what was sent goes on at the server.", file=sys.stderr)
@@ -65,7 +65,7 @@ def run_lines(commands: Commands, report: Report) -> int:
         try:
             if not command.startswith("#") and not _do(commands, command):
                 break
-        except (CliError, ApiFailure) as error:
+        except FAILURES as error:
             code = report(error)
             first = first or code
     return first

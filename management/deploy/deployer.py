@@ -42,6 +42,8 @@ class Places:
     agents_dir: Path
     keys_dir: Path
     home: Path
+    authority: Path
+    """The certificate that agents trust this server by."""
 
 
 class Deployer:
@@ -110,7 +112,8 @@ class Deployer:
             names = ", ".join(source.wanted)
             log.warning("%s cannot reach %s: not installed there: %s", target.address, source.url, names)
             source = None
-        return describe(agent, target.address, self._places.agents_dir / agent.name, token, source)
+        authority = self._places.authority.read_text(encoding="ascii")
+        return describe(agent, target.address, self._places.agents_dir / agent.name, token, authority, source)
 
     def _deploy(self, desired: Desired, target: Target) -> None:
         with self._run_dir() as run_dir:

@@ -79,6 +79,7 @@ class Desired:
     config: str
     unit: str
     token: str
+    authority: str
     fingerprint: str
     packages: tuple[str, ...] = ()
     reposdir: tuple[tuple[str, bytes], ...] = ()
@@ -93,9 +94,13 @@ class Desired:
         return f"{self.release}/python/bin/python3" if self.brings_python else "python3"
 
 
-def describe(agent: Agent, address: str, folder: Path, token: str, source: PackageSource | None = None) -> Desired:
+def describe(
+    agent: Agent, address: str, folder: Path, token: str, authority: str, source: PackageSource | None = None
+) -> Desired:
     """The desired state of `agent` listening on `address`, made from the wheels in `folder`. With `source`, the host is
     to have its packages too.
+
+    It trusts a server whose certificate is signed by `authority` (PEM).
 
     Raises:
         PackageMissingError: `folder` lacks the requirements, pip, or the agent's own wheel.
@@ -114,6 +119,7 @@ def describe(agent: Agent, address: str, folder: Path, token: str, source: Packa
         "listen_port": agent.port,
         "state_dir": f"{STATE_ROOT}/{agent.name}",
         "token_file": f"{agent.home}/current/token",
+        "server_ca_file": f"{agent.home}/current/ca.pem",
     }
     config_text = json.dumps(config, sort_keys=True, indent=2) + "\n"
     unit = _unit(agent)
@@ -124,6 +130,7 @@ def describe(agent: Agent, address: str, folder: Path, token: str, source: Packa
         "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in wheels},
         "config": config_text,
         "unit": unit,
+        "authority": authority,
         "token": hashlib.sha256(token.encode()).hexdigest(),
         "packages": wanted,
         "reposdir": {name: hashlib.sha256(content).hexdigest() for name, content in reposdir},
@@ -139,6 +146,7 @@ def describe(agent: Agent, address: str, folder: Path, token: str, source: Packa
         config_text,
         unit,
         token,
+        authority,
         fingerprint,
         wanted,
         reposdir,
@@ -158,6 +166,7 @@ def write_archive(desired: Desired, stream: BinaryIO) -> None:
         _add(archive, f"{desired.fingerprint}/agent.json", desired.config.encode(), 0o644)
         _add(archive, f"{desired.fingerprint}/{desired.agent.unit}", desired.unit.encode(), 0o644)
         _add(archive, f"{desired.fingerprint}/fingerprint", f"{desired.fingerprint}\n".encode(), 0o644)
+        _add(archive, f"{desired.fingerprint}/ca.pem", desired.authority.encode(), 0o644)
         _add(archive, f"{desired.fingerprint}/token", desired.token.encode(), 0o600)
 
 

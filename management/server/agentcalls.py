@@ -36,7 +36,7 @@ def call_host(
         raise ApiError("HOST.1010", f"host[uuid:{host.uuid}, name:{host.name}] is {host.status}")
     task, box = node.tasks.open()
     try:
-        callback = f"http://{node.config.management_ip}:{node.config.listen_port}{CALLBACK_PATH}"
+        callback = node.config.callback_url(CALLBACK_PATH)
         node.deployer.client(AGENT, host.managementIp).begin(path, body, task, callback)
         answer = box.get(timeout=seconds)
     except AgentRefusedError as error:

@@ -1,5 +1,6 @@
 """The server's configuration: one TOML file that the operator may edit, checked as a whole."""
 
+import socket
 import tomllib
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from management.deploy.packages import PackageSource
 
 PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_+.-]*$")]
+LOOPBACK = "127.0.0.1"
 
 
 class ConfigError(Exception):
@@ -57,8 +59,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    listen_address: str = "127.0.0.1"
-    listen_port: int = Field(default=8080, ge=1, le=65535)
+    listen_address: str = Field(default=LOOPBACK, description="where the API is reached, over TLS")
+    tls_port: int = Field(default=8443, ge=1, le=65535)
+    tls_names: list[str] = Field(default=[], description="more names that others reach this node by")
+    listen_port: int = Field(default=8080, ge=1, le=65535, description="plain HTTP, on the loopback address only")
     management_ip: IPv4Address | IPv6Address = Field(
         default=IPv4Address("127.0.0.1"),
         description="where this host reaches itself over SSH, and where its console agent listens",
@@ -91,6 +95,23 @@ class Config(BaseModel):
         except OSError as error:
             raise ConfigError(f"{self.database.password_file}: {error.strerror}") from error
         return url.set(password=lines[0] if lines else "")
+
+    def certificate_names(self) -> tuple[str, ...]:
+        """The names and addresses that clients may know this node by."""
+        listens = () if self.listen_address in ("0.0.0.0", "::") else (self.listen_address,)  # noqa: S104
+        own = ("localhost", LOOPBACK, "::1", socket.gethostname(), str(self.management_ip))
+        return (*own, *listens, *self.tls_names)
+
+    def callback_url(self, path: str) -> str:
+        """Where agents reach `path` on this node: over TLS, unless they are on this host."""
+        if self.management_ip.is_loopback:
+            return f"http://{LOOPBACK}:{self.listen_port}{path}"
+        host = f"[{self.management_ip}]" if self.management_ip.version == 6 else str(self.management_ip)
+        return f"https://{host}:{self.tls_port}{path}"
+
+    @property
+    def certificates_dir(self) -> Path:
+        return self.data_dir / "tls"
 
     @property
     def keys_dir(self) -> Path:

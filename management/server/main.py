@@ -7,25 +7,22 @@ import asyncio
 import json
 import logging
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from management import __version__
 from management.deploy.deployer import Deployer, DeployError, Places
 from management.deploy.desired import Target
 from management.effects import Processes
-from management.server import apis, images, passwords, schema
-from management.server.app import make_app
+from management.server import apis, images, passwords, schema, serving
+from management.server.certificates import CertificateError, Certificates
 from management.server.config import Config, ConfigError, load_config
 from management.server.database import Database
 from management.server.messages import discover
-from management.server.node import Node
 from management.server.openapi import describe_api
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NEWER_SCHEMA = 1, 2, 3
@@ -108,12 +105,40 @@ def register_images(context: typer.Context, file: Path) -> None:
 def remove_agents(context: typer.Context) -> None:
     """Take our agents off this host, before the product goes. Other hosts keep theirs: delete those hosts first."""
     config = _config(context)
-    places = Places(config.agents_dir, config.keys_dir, config.data_dir)
+    authority = Certificates(config.certificates_dir).authority
+    places = Places(config.agents_dir, config.keys_dir, config.data_dir, authority)
     deployer = Deployer(Processes(), places, config.deploy_timeout_seconds)
     try:
         deployer.remove_all(Target(str(config.management_ip), config.ssh_port, "root"))
     except DeployError as error:  # an agent that cannot be reached must not keep the product from being removed
         typer.echo(f"sealift-server: {error}", err=True)
+
+
+@cli.command("make-certificates")
+def make_certificates(context: typer.Context) -> None:
+    """Make what is missing or about to expire: this install's authority, and this node's certificate."""
+    config = _config(context)
+    made = Certificates(config.certificates_dir).ensure(config.certificate_names())
+    typer.echo(f"made: {', '.join(made)}" if made else "the certificates are there; nothing to do")
+
+
+@cli.command("rotate-certificates")
+def rotate_certificates(
+    context: typer.Context,
+    authority: Annotated[
+        bool, typer.Option("--authority", help="A new authority too: hand its certificate out anew.")
+    ] = False,
+) -> None:
+    """Make a new certificate for this node. Restart the server; agents follow when it connects their hosts."""
+    config = _config(context)
+    made = Certificates(config.certificates_dir).rotate(config.certificate_names(), authority=authority)
+    typer.echo(f"made: {', '.join(made)}; restart the server")
+
+
+@cli.command("show-authority")
+def show_authority(context: typer.Context) -> None:
+    """Print the certificate that shells on other hosts need (sealift-cli --ca FILE). It is no secret."""
+    typer.echo(Certificates(_config(context).certificates_dir).authority.read_text(encoding="ascii"), nl=False)
 
 
 @cli.command()
@@ -124,7 +149,7 @@ def serve(context: typer.Context) -> None:
     for noisy in ("httpx", "httpcore", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     _migrated(config).close()
-    asyncio.run(_serve(config))
+    asyncio.run(serving.serve(config))
 
 
 def main() -> None:
@@ -140,7 +165,15 @@ def main() -> None:
         }
         code = error.code if isinstance(error, Failure) else codes[type(error)]
         raise SystemExit(_say(code, error)) from error
-    except (schema.SchemaOutdatedError, passwords.PasswordError, images.ImageError, SQLAlchemyError, OSError) as error:
+    except (
+        schema.SchemaOutdatedError,
+        passwords.PasswordError,
+        images.ImageError,
+        CertificateError,
+        serving.ListenError,
+        SQLAlchemyError,
+        OSError,
+    ) as error:
         raise SystemExit(_say(EXIT_FAILED, error)) from error
 
 
@@ -164,50 +197,6 @@ def _migrated(config: Config) -> Database:
     database = _database(config)
     schema.require_head(database)
     return database
-
-
-async def _serve(config: Config) -> None:
-    # Listen first: a second server must fail here, before it registers itself over the first.
-    listener = _listen(config)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            make_app(Node(config)),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.02)
-    if server.started:
-        _notify("READY=1")
-    await serving
-    if not server.started:
-        raise Failure(EXIT_FAILED, "the server could not start; its log says why")
-
-
-def _listen(config: Config) -> socket.socket:
-    address = (config.listen_address, config.listen_port)
-    family = socket.AF_INET6 if ":" in config.listen_address else socket.AF_INET
-    try:
-        listener = socket.create_server(address, family=family, backlog=1024)
-    except OSError as error:
-        raise Failure(EXIT_FAILED, f"cannot listen on {address[0]} port {address[1]}: {error.strerror}") from error
-    # Connections inherit it. Without it the second part of an answer waits 40 ms for the client's acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
-def _notify(state: str) -> None:
-    """Tell systemd, when it started us and wants to know."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
-        notifier.connect("\0" + address[1:] if address.startswith("@") else address)
-        notifier.sendall(state.encode())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from management.deploy.deployer import Deployer, Places
 from management.effects import Processes
 from management.locks import KeyedLocks
 from management.server import apis
+from management.server.certificates import Certificates
 from management.server.clock import now
 from management.server.config import Config
 from management.server.database import Database
@@ -56,7 +57,8 @@ class Node:
         self.tasks = Tasks()
         self.processes = Processes()
         self.throttle = Throttle()
-        places = Places(config.agents_dir, config.keys_dir, config.data_dir)
+        authority = Certificates(config.certificates_dir).authority
+        places = Places(config.agents_dir, config.keys_dir, config.data_dir, authority)
         self.deployer = Deployer(self.processes, places, config.deploy_timeout_seconds)
         self.registry = discover(apis)
         self.ready = False

@@ -39,6 +39,18 @@ def test_the_services_run_and_the_api_answers(watched: Watched) -> None:
     assert host.sh("sealift-ctl status").startswith("Sealift management server 1.1.0")
 
 
+def test_the_api_is_served_over_tls_and_the_shell_takes_lines(watched: Watched) -> None:
+    host = watched[0]
+    ca = "/var/lib/sealift/tls/ca.pem"
+    host.run(["sealift-cli", "-H", "localhost", "--ca", ca, "GetVersion"])
+    shown = host.run(["sealift-server", "--config", "/etc/sealift/server.toml", "show-authority"]).stdout
+    assert shown == host.read(ca)
+    lines = host.run(["sealift-cli"], input=">>>GetVersion\n>>>QueryHost fields=uuid, name~=x\n").stdout
+    assert '"version": "1.1.0"' in lines and '"inventories": []' in lines
+    # plain HTTP is for this host alone, whatever the API listens on
+    assert host.sh("ss -Hltn 'sport = :8080'").split()[3] == "127.0.0.1:8080"
+
+
 def test_nothing_tried_to_leave_the_host(watched: Watched) -> None:
     assert watched[1].packets == []
 
@@ -91,8 +103,10 @@ def test_secrets_are_private(watched: Watched) -> None:
     host = watched[0]
     password = host.read(ADMIN_PASSWORD).strip()
     assert len(password) >= 20
-    assert host.sh(f"stat -c '%a %U' {ADMIN_PASSWORD} /var/lib/sealift/keys/id_ed25519").split("\n")[:2] == [
+    keys = "/var/lib/sealift/keys/id_ed25519 /var/lib/sealift/tls/ca.key"
+    assert host.sh(f"stat -c '%a %U' {ADMIN_PASSWORD} {keys}").split("\n")[:3] == [
         "600 root",
+        "600 sealift",
         "600 sealift",
     ]
     found = host.run(["grep", "-rlF", "--exclude-dir=proc", "--exclude-dir=sys", password, "/"], check=False).stdout

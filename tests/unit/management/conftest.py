@@ -45,13 +45,14 @@ class Install:
     variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port()
         self.data = self.home / "data"
         self.config = self.home / "server.toml"
         (self.data / "keys").mkdir(parents=True, exist_ok=True)
         (self.home / "agents").mkdir(exist_ok=True)
         self.config.write_text(
-            f'data_dir = "{self.data}"\nagents_dir = "{self.home / "agents"}"\nlisten_port = {self.port}\n'
+            f'data_dir = "{self.data}"\nagents_dir = "{self.home / "agents"}"\n'
+            f"listen_port = {self.port}\ntls_port = {self.tls_port}\n"
         )
 
     @property
@@ -77,7 +78,10 @@ class Install:
         )
 
     def shell(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-P", "-m", "management.cli", "-p", str(self.port), *words]
+        return self.run_shell("-p", str(self.port), *words, stdin=stdin)
+
+    def run_shell(self, *options: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-P", "-m", "management.cli", *options]
         return subprocess.run(
             argv, input=stdin, capture_output=True, text=True, env=self.environment(), check=False, cwd="/"
         )

@@ -16,6 +16,7 @@ from typing import Any
 
 from management.deploy.desired import Agent, describe
 from management.deploy.keys import agent_token
+from management.server.certificates import Certificates
 
 ROOT = Path(__file__).parents[3]
 HOST, CONSOLE = Agent("host", 7070, "/host/echo"), Agent("console", 7758, "/ping")
@@ -35,12 +36,15 @@ def deployed(home: Path, agents: Mapping[str, tuple[Agent, Answers]]) -> Iterato
     keys = home / "data" / "keys"
     (keys / "id_ed25519").write_text("not asked for: ssh is another program here\n")
     token = agent_token(keys)
+    certificates = Certificates(home / "data" / "tls")
+    certificates.ensure(())
+    authority = certificates.authority.read_text()
     cases = []
     with ExitStack() as stack:
         for address, (agent, answers) in agents.items():
-            fingerprint = describe(agent, address, _release(home, agent), token).fingerprint
+            fingerprint = describe(agent, address, _release(home, agent), token, authority).fingerprint
             cases.append(f"*' {address} '*{agent.home}/*) echo deployed={fingerprint}; echo python=3; echo venv=3;;")
-            stack.enter_context(_serving(agent, address, token, answers))
+            stack.enter_context(_serving(home, agent, address, token, answers))
         programs = home / "programs"
         programs.mkdir()
         ssh = programs / "ssh"
@@ -58,10 +62,10 @@ def _release(home: Path, agent: Agent) -> Path:
 
 
 @contextmanager
-def _serving(agent: Agent, address: str, token: str, answers: Answers) -> Iterator[None]:
+def _serving(home: Path, agent: Agent, address: str, token: str, answers: Answers) -> Iterator[None]:
     rpc = _protocol(agent)
     calls = {path: lambda _body, answer=answer: answer for path, answer in answers.items()}
-    settings = rpc.Settings(address, agent.port, Path("/nonexistent"), token)
+    settings = rpc.Settings(address, agent.port, home / "state", token, home / "data" / "tls" / "ca.pem")
     with rpc.RpcServer(settings, calls) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

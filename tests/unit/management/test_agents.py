@@ -58,6 +58,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., AgentClient]]:
                     "listen_port": port,
                     "state_dir": str(tmp_path / "state"),
                     "token_file": str(tmp_path / "token"),
+                    "server_ca_file": str(tmp_path / "ca.pem"),
                 }
             )
         )

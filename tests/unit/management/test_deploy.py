@@ -27,6 +27,7 @@ from management.effects import ProcessError, Processes
 
 AGENT = Agent("host", 7070, "/host/echo")
 TOKEN = "t" * 43
+AUTHORITY = "-----BEGIN CERTIFICATE-----\n"
 
 
 @pytest.fixture
@@ -39,25 +40,32 @@ def packages(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    file = tmp_path / "ca.pem"
+    file.write_text(AUTHORITY)
+    return file
+
+
+@pytest.fixture
 def desired(packages: Path) -> Desired:
-    return describe(AGENT, "192.0.2.7", packages, TOKEN)
+    return describe(AGENT, "192.0.2.7", packages, TOKEN, AUTHORITY)
 
 
 def test_the_fingerprint_covers_everything(packages: Path, desired: Desired) -> None:
-    def again(address: str = "192.0.2.7", token: str = TOKEN) -> str:
-        return describe(AGENT, address, packages, token).fingerprint
+    def again(address: str = "192.0.2.7", token: str = TOKEN, authority: str = AUTHORITY) -> str:
+        return describe(AGENT, address, packages, token, authority).fingerprint
 
     assert again() == desired.fingerprint
-    others = {again(address="192.0.2.8"), again(token="other")}
+    others = {again(address="192.0.2.8"), again(token="other"), again(authority="other")}
     (packages / "sealift_host_agent-1.0.0-py3-none-any.whl").write_text("newer")
     others.add(again())
-    assert len(others - {desired.fingerprint}) == 3
+    assert len(others - {desired.fingerprint}) == 4
 
 
 def test_the_release_may_bring_its_own_python(packages: Path, desired: Desired) -> None:
     assert desired.python == "python3"
     (packages / "python.tar.gz").write_text("an interpreter")
-    brings = describe(AGENT, "192.0.2.7", packages, TOKEN)
+    brings = describe(AGENT, "192.0.2.7", packages, TOKEN, AUTHORITY)
     assert brings.python == f"{brings.release}/python/bin/python3"
     assert "wheels/python.tar.gz" in dict(brings.files)
     assert brings.fingerprint != desired.fingerprint
@@ -66,7 +74,7 @@ def test_the_release_may_bring_its_own_python(packages: Path, desired: Desired) 
 def test_an_incomplete_release_is_named(packages: Path) -> None:
     (packages / "requirements.txt").unlink()
     with pytest.raises(PackageMissingError, match=r"requirements\.txt"):
-        describe(AGENT, "192.0.2.7", packages, TOKEN)
+        describe(AGENT, "192.0.2.7", packages, TOKEN, AUTHORITY)
 
 
 def test_the_archive_keeps_the_token_private(desired: Desired) -> None:
@@ -272,23 +280,27 @@ def test_host_keys_are_pinned_at_first_contact(sshd: Sshd, keys: Path, tmp_path:
         remote.probe(target, "true")
 
 
-def test_a_refused_key_is_a_deploy_error(sshd: Sshd, keys: Path, packages: Path, tmp_path: Path) -> None:
+def test_a_refused_key_is_a_deploy_error(
+    sshd: Sshd, keys: Path, packages: Path, tmp_path: Path, authority: Path
+) -> None:
     for file in keys.iterdir():
         file.unlink()
     (sshd.folder / "sshd_config").write_text(
         (sshd.folder / "sshd_config").read_text().replace("AuthorizedKeysFile", "AuthorizedKeysFile none #")
     )
     keygen(keys / "id_ed25519")
-    deployer = Deployer(Processes(), Places(packages.parent, keys, tmp_path), 60)
+    deployer = Deployer(Processes(), Places(packages.parent, keys, tmp_path, authority), 60)
     target = Target("127.0.0.1", sshd.port, getpass.getuser())
     with sshd.running(), pytest.raises(DeployError, match="Permission denied"):
         deployer.ensure(AGENT, target)
 
 
-def test_a_host_password_is_in_no_argv_and_no_file(sshd: Sshd, keys: Path, packages: Path, tmp_path: Path) -> None:
+def test_a_host_password_is_in_no_argv_and_no_file(
+    sshd: Sshd, keys: Path, packages: Path, tmp_path: Path, authority: Path
+) -> None:
     config = sshd.folder / "sshd_config"
     config.write_text(config.read_text().replace("PasswordAuthentication no", "PasswordAuthentication yes"))
-    deployer = Deployer(Processes(), Places(packages.parent, keys, tmp_path), 60)
+    deployer = Deployer(Processes(), Places(packages.parent, keys, tmp_path, authority), 60)
     password = token_hex(12)
     seen: set[str] = set()
     done = threading.Event()
@@ -314,8 +326,10 @@ def test_a_host_password_is_in_no_argv_and_no_file(sshd: Sshd, keys: Path, packa
     assert left == []
 
 
-def test_an_unreachable_host_is_a_deploy_error(keys: Path, packages: Path, tmp_path: Path, port: int) -> None:
-    deployer = Deployer(Processes(), Places(packages.parent, keys, tmp_path), 60)
+def test_an_unreachable_host_is_a_deploy_error(
+    keys: Path, packages: Path, tmp_path: Path, authority: Path, port: int
+) -> None:
+    deployer = Deployer(Processes(), Places(packages.parent, keys, tmp_path, authority), 60)
     with pytest.raises(DeployError, match="Connection refused"):
         deployer.ensure(AGENT, Target("127.0.0.1", port, "root"))
     with pytest.raises(DeployError, match=r"authorize\.yml on 127\.0\.0\.1"):

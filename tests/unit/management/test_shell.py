@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from management.cli.client import Client
+from management.cli.catalogue import Catalogue
 from management.cli.completion import candidates
+from management.client.connection import Connection, Server
 
 PASSWORD = "correct horse 'battery\""
 
@@ -144,7 +145,8 @@ def test_tab_completes_and_control_c_drops_the_line(logged_in: Any) -> None:
 
 
 def test_completion(server: Any) -> None:
-    catalogue = Client("127.0.0.1", server.port).catalogue()
+    with Connection(Server("127.0.0.1", server.port)) as connection:
+        catalogue = Catalogue.of(connection.catalogue())
 
     def complete(before: str, text: str) -> list[str]:
         return candidates(catalogue, before, text)

@@ -105,7 +105,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     install = Install(tmp_path_factory.mktemp("cloud")).prepare()
     addresses, management = {"host1": loopback(), "host2": loopback()}, loopback()
     with install.config.open("a") as config:
-        config.write(f'management_ip = "{management}"\nlisten_address = "0.0.0.0"\n')
+        config.write(f'management_ip = "{management}"\nlisten_address = "{management}"\n')
     database = Database(sqlite_url(install.database))
     with database.write() as session:
         fill(session, addresses)

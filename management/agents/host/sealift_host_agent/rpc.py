@@ -9,6 +9,7 @@ import hmac
 import json
 import logging
 import socket
+import ssl
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,11 +24,6 @@ log = logging.getLogger(__name__)
 Call = Callable[[dict[str, Any]], dict[str, Any]]
 MAX_BODY = 1 << 20
 REPORT_SECONDS = 30
-# Only HTTP, and no proxy of the environment between agent and server.
-_OPENER = urllib.request.OpenerDirector()
-_OPENER.add_handler(urllib.request.HTTPHandler())
-_OPENER.add_handler(urllib.request.HTTPErrorProcessor())
-_OPENER.add_handler(urllib.request.HTTPDefaultErrorHandler())
 
 
 class CallError(Exception):
@@ -42,6 +38,8 @@ class Settings:
     listen_port: int
     state_dir: Path
     token: str
+    server_ca: Path
+    """The certificate that a server which is called back must be trusted by."""
 
     @classmethod
     def load(cls, file: Path) -> "Settings":
@@ -50,7 +48,8 @@ class Settings:
         token = Path(values["token_file"]).read_text(encoding="ascii").strip()
         if not token:
             raise ValueError(f"{values['token_file']} is empty")
-        return cls(values["listen_address"], values["listen_port"], Path(values["state_dir"]), token)
+        state_dir, server_ca = Path(values["state_dir"]), Path(values["server_ca_file"])
+        return cls(values["listen_address"], values["listen_port"], state_dir, token, server_ca)
 
 
 class RpcServer(ThreadingTCPServer):
@@ -66,17 +65,31 @@ class RpcServer(ThreadingTCPServer):
         self.address_family = socket.AF_INET6 if ":" in settings.listen_address else socket.AF_INET
         self.token = settings.token
         self.calls = calls
+        self.server_ca = settings.server_ca
         super().__init__((settings.listen_address, settings.listen_port), _Request)
 
 
-def report(url: str, task: str, answer: dict[str, Any]) -> None:
-    """POST the result of a long call to its caller. When the caller is gone, the result is only logged."""
+def report(url: str, task: str, answer: dict[str, Any], ca: Path) -> None:
+    """POST the result of a long call to its caller. When the caller is gone, the result is only logged.
+
+    A caller behind https must show a certificate that `ca` has signed.
+    """
     headers = {"Content-Type": "application/json", "taskuuid": task}
     request = urllib.request.Request(url, json.dumps(answer).encode(), headers, method="POST")  # noqa: S310
     try:
-        _OPENER.open(request, timeout=REPORT_SECONDS).close()
+        _opener(ca).open(request, timeout=REPORT_SECONDS).close()
     except OSError as error:
         log.warning("the result of task %s was not taken by %s: %s", task, url, error)
+
+
+def _opener(ca: Path) -> urllib.request.OpenerDirector:
+    """Only HTTP and TLS, and no proxy of the environment between agent and server."""
+    opener = urllib.request.OpenerDirector()
+    opener.add_handler(urllib.request.HTTPHandler())
+    opener.add_handler(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca)))
+    opener.add_handler(urllib.request.HTTPErrorProcessor())
+    opener.add_handler(urllib.request.HTTPDefaultErrorHandler())
+    return opener
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -105,7 +118,7 @@ class _Request(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, None)
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_WR)
-            report(callback, task, self._do(call, body))
+            report(callback, task, self._do(call, body), self.server.server_ca)
         else:
             self._answer(HTTPStatus.OK, self._do(call, body))
 
