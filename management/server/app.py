@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -18,10 +19,9 @@ from management.server.calls import Calls, EnvelopeError
 from management.server.catalogue import describe
 from management.server.node import Node
 from management.server.openapi import describe_api
+from management.server.requests import RequestIds
 from management.server.schema import NewerSchemaError, schema_state
 from management.server.tasks import CALLBACK_PATH
-
-log = logging.getLogger(__name__)
 
 MAX_BODY = 4 << 20
 
@@ -71,14 +71,19 @@ def make_app(node: Node) -> Starlette:
         return JSONResponse(describe_api(node.registry, __version__))
 
     async def health(_request: Request) -> Response:
+        return _status(await asyncio.to_thread(_ailment, node))
+
+    async def ready(_request: Request) -> Response:
         ailment = await asyncio.to_thread(_ailment, node)
-        status = {"status": "ok", "version": __version__}
-        if ailment is None:
-            return JSONResponse(status)
-        return JSONResponse({**status, "status": "failing", "reason": ailment}, 503)
+        return _status(ailment or (None if node.ready else "the node is starting or stopping"))
+
+    async def metrics(_request: Request) -> Response:
+        return Response(await asyncio.to_thread(node.metrics.exposed), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     routes = [
         Route("/healthz", health),
+        Route("/readyz", ready),
+        Route("/metrics", metrics),
         Route(CALLBACK_PATH, callback, methods=["POST"]),
         Route("/zstack/api/catalogue", catalogue),
         Route("/zstack/api/openapi.json", openapi),
@@ -86,7 +91,7 @@ def make_app(node: Node) -> Starlette:
     for slash in ("", "/"):
         routes.append(Route(f"/zstack/api/result/{{uuid}}{slash}", result, methods=["GET", "PUT"]))
         routes.append(Route(f"/zstack/api{slash}", api, methods=["POST", "PUT"]))
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestIds)])
     app.router.redirect_slashes = False
     return app
 
@@ -113,4 +118,10 @@ def _ailment(node: Node) -> str | None:
         return str(error)
     if not state.at_head:
         return f"the schema is {state.current}, not {state.head}"
-    return None if node.ready else "the node is not ready"
+    return None
+
+
+def _status(ailment: str | None) -> Response:
+    if ailment is None:
+        return JSONResponse({"status": "ok", "version": __version__})
+    return JSONResponse({"status": "failing", "version": __version__, "reason": ailment}, 503)

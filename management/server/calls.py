@@ -4,10 +4,12 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import select
 
@@ -15,10 +17,11 @@ from management.server.acting import acting_as
 from management.server.clock import now, to_wire
 from management.server.errors import ApiError
 from management.server.heartbeat import Heartbeat
+from management.server.logs import marked
 from management.server.messages import ApiMessage, Caller
 from management.server.models.identity import ADMIN_UUID, SessionVO
 from management.server.node import Node
-from management.server.work import Recorded, Work
+from management.server.work import Recorded, Work, current_call
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,8 @@ log = logging.getLogger(__name__)
 BARE_EVENT = "org.zstack.header.message.APIEvent"
 BARE_REPLY = "org.zstack.header.message.APIReply"
 WORKERS = 50
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class EnvelopeError(Exception):
@@ -51,21 +56,26 @@ class Calls:
         kind = self._node.registry.messages.get(wire_name)
         if kind is None:
             raise EnvelopeError(f"no API message is called {wire_name}")
-        loop = asyncio.get_running_loop()
         if kind.sync:
             created = now()
-            answer = await loop.run_in_executor(self._workers, self._answer, kind, fields, address)
+            answer = await self._in_worker(self._answer, kind, fields, address)
             return _done(None, created, answer)
         subject = kind.subject(fields)
         secret = kind.secrets()
-        accept = self._work.accept
-        return _state(await loop.run_in_executor(self._workers, accept, wire_name, fields, secret, address, subject))
+        call = await self._in_worker(self._work.accept, wire_name, fields, secret, address, subject)
+        with marked(call=call.uuid):
+            log.info("%s accepted", kind.verb())
+        return _state(call)
 
     async def result(self, result_uuid: str) -> dict[str, Any] | None:
         """The state of an asynchronous call, or None when there was no such call."""
-        loop = asyncio.get_running_loop()
-        recorded = await loop.run_in_executor(self._workers, self._work.find, result_uuid)
+        recorded = await self._in_worker(self._work.find, result_uuid)
         return None if recorded is None else _state(recorded)
+
+    async def _in_worker(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do `work` in a thread of the API's, with the marks that its log lines carry."""
+        bound = partial(copy_context().run, work, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._workers, bound)
 
     def start(self) -> None:
         """Begin with the calls in the queue: the node is ready. Say that it lives, and adopt what dead ones left."""
@@ -87,16 +97,26 @@ class Calls:
         kind = self._node.registry.messages.get(wire_name)
         if kind is None:  # accepted by a node of a newer release
             return _failure(BARE_EVENT, ApiError("SYS.1008", f"this release knows no message {wire_name}"))
-        return self._answer(kind, fields, address)
+        with marked(call=current_call()):
+            return self._answer(kind, fields, address)
 
     def _interrupted(self, wire_name: str, fields: dict[str, Any], address: str) -> dict[str, Any]:
         kind = self._node.registry.messages.get(wire_name)
         if kind is not None and kind.repeatable and not kind.secrets():
-            return self._answer(kind, fields, address)
+            with marked(call=current_call()):
+                return self._answer(kind, fields, address)
         text = "the management node stopped before the call was finished; look at what it did before you call again"
         return _failure(BARE_EVENT, ApiError("SYS.1012", text))
 
     def _answer(self, kind: type[ApiMessage], fields: Mapping[str, Any], address: str) -> dict[str, Any]:
+        with self._node.metrics.call(kind.verb()) as outcome:
+            answer = self._handle(kind, fields, address)
+            (content,) = answer.values()
+            if not content["success"]:
+                outcome.append(content["error"]["code"])
+        return answer
+
+    def _handle(self, kind: type[ApiMessage], fields: Mapping[str, Any], address: str) -> dict[str, Any]:
         bare = BARE_REPLY if kind.sync else BARE_EVENT
         try:
             message = self._node.registry.decode(kind.wire_name, dict(fields))

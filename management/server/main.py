@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused because 
 
 import asyncio
 import json
-import logging
 import os
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from management import __version__
 from management.deploy.deployer import Deployer, DeployError, Places
 from management.deploy.desired import Target
 from management.effects import Processes
-from management.server import apis, images, passwords, schema, serving
+from management.server import apis, images, logs, passwords, schema, serving
 from management.server.certificates import CertificateError, Certificates
 from management.server.config import Config, ConfigError, load_config
 from management.server.database import Database
@@ -145,9 +144,7 @@ def show_authority(context: typer.Context) -> None:
 def serve(context: typer.Context) -> None:
     """Serve until a signal says stop."""
     config = _config(context)
-    logging.basicConfig(level=config.log_level, format="%(levelname)s %(name)s: %(message)s", force=True)
-    for noisy in ("httpx", "httpcore", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logs.configure(config.log_level)
     _migrated(config).close()
     asyncio.run(serving.serve(config))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select
 
 from management.deploy.deployer import Deployer, Places
 from management.effects import Processes
@@ -19,6 +19,8 @@ from management.server.clock import now
 from management.server.config import Config
 from management.server.database import Database
 from management.server.messages import discover
+from management.server.metrics import Metrics
+from management.server.models.hosts import HostVO
 from management.server.models.system import ManagementNodeVO
 from management.server.tasks import Tasks
 from management.server.throttle import Throttle
@@ -62,6 +64,7 @@ class Node:
         self.deployer = Deployer(self.processes, places, config.deploy_timeout_seconds)
         self.registry = discover(apis)
         self.ready = False
+        self.metrics = Metrics(lambda: self.ready, self._hosts_by_status)
         self._background = ThreadPoolExecutor(BACKGROUND_WORKERS, thread_name_prefix="background")
 
     def start(self) -> None:
@@ -88,6 +91,11 @@ class Node:
         for family in self.registry.families:
             if family.on_ready is not None:
                 self.background(family.on_ready, self)
+
+    def _hosts_by_status(self) -> dict[str, int]:
+        counted = select(HostVO.status, func.count()).where(HostVO.deleted.is_(None)).group_by(HostVO.status)
+        with self.database.read() as session:
+            return dict(session.execute(counted).tuples().all())
 
     def background(self, work: Callable[..., None], *args: object) -> None:
         """Do `work` later in another thread. What it raises is logged with its traceback."""

@@ -21,7 +21,9 @@ def describe_api(registry: Registry, version: str) -> dict[str, Any]:
         "paths": {
             "/zstack/api": {"post": _call(kinds)},
             "/zstack/api/result/{uuid}": {"get": _result()},
-            "/healthz": {"get": _health()},
+            "/healthz": {"get": _health("health", "Whether this node lives and can use its database.")},
+            "/readyz": {"get": _health("readiness", "Whether this node takes calls: not while it starts or stops.")},
+            "/metrics": {"get": _metrics()},
         },
         "components": {"schemas": schemas},
     }
@@ -66,9 +68,14 @@ def _result() -> dict[str, Any]:
     }
 
 
-def _health() -> dict[str, Any]:
-    answers = {"200": _json("It serves.", "Health"), "503": _json("It does not; `reason` says why.", "Health")}
-    return {"operationId": "health", "summary": "Whether this node serves.", "responses": answers}
+def _health(operation: str, summary: str) -> dict[str, Any]:
+    answers = {"200": _json("It does.", "Health"), "503": _json("It does not; `reason` says why.", "Health")}
+    return {"operationId": operation, "summary": summary, "responses": answers}
+
+
+def _metrics() -> dict[str, Any]:
+    answers = {"200": _text("Counts in Prometheus' text format.")}
+    return {"operationId": "metrics", "summary": "What this node counts.", "responses": answers}
 
 
 def _json(description: str, schema: str) -> dict[str, Any]:

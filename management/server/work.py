@@ -143,5 +143,10 @@ class Work:
         DBOS.destroy(workflow_completion_timeout_sec=DRAIN_SECONDS if running else 0)
 
 
+def current_call() -> str:
+    """The uuid of the call that this thread runs for."""
+    return str(DBOS.workflow_id)
+
+
 def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)

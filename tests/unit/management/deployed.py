@@ -8,7 +8,7 @@ import importlib.util
 import secrets
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -21,8 +21,8 @@ from management.server.certificates import Certificates
 ROOT = Path(__file__).parents[3]
 HOST, CONSOLE = Agent("host", 7070, "/host/echo"), Agent("console", 7758, "/ping")
 
-Answers = Mapping[str, dict[str, Any]]
-"""Path to what the agent answers."""
+Answers = Mapping[str, dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]]]
+"""Path to what the agent answers, or does."""
 
 
 def loopback() -> str:
@@ -64,7 +64,7 @@ def _release(home: Path, agent: Agent) -> Path:
 @contextmanager
 def _serving(home: Path, agent: Agent, address: str, token: str, answers: Answers) -> Iterator[None]:
     rpc = _protocol(agent)
-    calls = {path: lambda _body, answer=answer: answer for path, answer in answers.items()}
+    calls = {path: answer if callable(answer) else lambda _body, it=answer: it for path, answer in answers.items()}
     settings = rpc.Settings(address, agent.port, home / "state", token, home / "data" / "tls" / "ca.pem")
     with rpc.RpcServer(settings, calls) as server:
         thread = threading.Thread(target=server.serve_forever)
