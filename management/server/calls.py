@@ -176,6 +176,9 @@ def _fenced() -> None:
 def _open_envelope(body: bytes) -> tuple[str, dict[str, Any]]:
     try:
         envelope = json.loads(body)
+        if b"\\u" in body:
+            # JSON can name half of a surrogate pair, which is no text: nothing could store or print it.
+            json.dumps(envelope, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise EnvelopeError(f"the body is not JSON: {error}") from error
     if not isinstance(envelope, dict) or len(envelope) != 1:

@@ -129,6 +129,8 @@ class Registry:
         Raises:
             ApiError: a field is wrong; every mistake is in the details.
         """
+        if any("\0" in text for text in _texts(fields)):
+            raise ApiError("SYS.1007", f"message[{wire_name}]: no text may have the character U+0000")
         try:
             return self.messages[wire_name].model_validate(fields)
         except ValidationError as error:
@@ -151,6 +153,19 @@ def _family(module: ModuleType) -> Family:
         and value.wire_name
     )
     return Family(module.__name__, messages, getattr(module, "join", None), getattr(module, "on_ready", None))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a decoded JSON value, names included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 _TEXTS = {

@@ -23,6 +23,8 @@ DEFAULT_LIMIT = 1000
 LARGEST_PAGE = 2**31 - 1
 LARGEST = 2**63 - 1
 """The largest number that both databases hold."""
+MOST_CONDITIONS, MOST_VALUES, MOST_LINKS = 100, 10_000, 8
+"""Of a query, of one `in`, and of one condition's name: databases have limits of their own, and say so late."""
 BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 NEGATIVE = {"!=": "=", "not in": "in", "not like": "like", "is null": "is not null"}
@@ -189,7 +191,7 @@ class QueryMessage(ApiMessage):
     for_everybody: ClassVar[bool] = True
     inventory: ClassVar[Inventory]
 
-    conditions: list[Condition]
+    conditions: list[Condition] = Field(max_length=MOST_CONDITIONS)
     limit: int = Field(default=DEFAULT_LIMIT, ge=0, le=LARGEST_PAGE)
     start: int = Field(default=0, ge=0, le=LARGEST_PAGE)
     count: bool = False
@@ -246,6 +248,8 @@ def compile_conditions(inventory: Inventory, conditions: Sequence[Condition]) ->
     """
     clauses, linked = [], defaultdict(list)
     for condition in conditions:
+        if condition.name.count(".") > MOST_LINKS:
+            raise ApiError("SYS.1007", f"condition[{condition.name}] reaches through more than {MOST_LINKS} links")
         head, dot, rest = condition.name.partition(".")
         if dot:
             linked[head].append(condition.model_copy(update={"name": rest}))
@@ -327,6 +331,8 @@ class _Operand:
     def many(self) -> list[Any]:
         value = self.condition.value
         parts = value if isinstance(value, list) else str(value).split(",")
+        if len(parts) > MOST_VALUES:
+            raise ApiError("SYS.1007", f"condition[{self.condition.name}] has more than {MOST_VALUES} values")
         return [self._convert(str(part).strip()) for part in parts]
 
     @property

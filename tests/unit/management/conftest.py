@@ -131,7 +131,7 @@ class Install:
 
     def post(self, message: str, **fields: Any) -> dict[str, Any]:
         """Send one call and return the answer with its envelope."""
-        response = httpx.post(f"{self.url}/zstack/api/", json={message: fields})
+        response = httpx.post(f"{self.url}/zstack/api/", content=json.dumps({message: fields}))
         assert response.status_code == 200, response.text
         state = response.json()
         deadline = time.monotonic() + 30
