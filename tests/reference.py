@@ -16,6 +16,7 @@ NEW_IN_1_1_0 = (
     "server/apis/audit.py",
     "server/apis/clusters.py",
     "server/apis/console.py",
+    "server/apis/gc.py",
     "server/apis/globalconfig.py",
     "server/apis/hoststates.py",
     "server/apis/imagestates.py",
@@ -25,15 +26,20 @@ NEW_IN_1_1_0 = (
     "server/apis/presence.py",
     "server/apis/storage.py",
     "server/apis/tags.py",
+    "server/apis/vmnics.py",
+    "server/apis/vmqueries.py",
     "server/apis/vms.py",
     "server/apis/volumes.py",
     "server/apis/zones.py",
     "server/compute",
     "server/flows.py",
+    "server/gc",
     "server/migrations/versions/v1_1_0_console_agent.py",
+    "server/migrations/versions/v1_1_0_gc.py",
     "server/migrations/versions/v1_1_0_inventory.py",
     "server/models/audit.py",
     "server/models/console.py",
+    "server/models/gc.py",
     "server/models/globalconfig.py",
     "server/models/networks.py",
     "server/models/offerings.py",
@@ -43,6 +49,7 @@ NEW_IN_1_1_0 = (
     "server/models/vms.py",
     "server/models/volumes.py",
     "server/resources.py",
+    "server/tracker.py",
 )
 """What 1.1.0 added, relative to management/: release 1.0.0 is the tree without it."""
 
@@ -77,7 +84,8 @@ def sources_of_1_0_0(folder: Path) -> Path:
     for name in NEW_IN_1_1_0:
         shutil.rmtree(tree / name) if (tree / name).is_dir() else (tree / name).unlink()
     edit(tree / "__init__.py", r'"1\.1\.0"', '"1.0.0"')
-    edit(tree / "pyproject.toml", r'^    "management\.server\.compute",\n', "")
+    for package in ("compute", "gc"):
+        edit(tree / "pyproject.toml", rf'^    "management\.server\.{package}",\n', "")
     return tree
 
 

@@ -26,7 +26,7 @@ def call_host(
 
     Raises:
         ApiError: HOST.1010 the host is not connected; SYS.1015 its agent cannot be reached; SYS.1006 the agent failed
-            or refused; SYS.1001 it did not call back in time.
+            or refused; SYS.1001 it did not call back in time; SYS.1012 this node stops.
     """
     with node.database.read() as session:
         host = session.get(HostVO, host_uuid)
@@ -48,6 +48,8 @@ def call_host(
         raise ApiError("SYS.1001", text) from error
     finally:
         node.tasks.close(task)
+    if answer is None:
+        raise ApiError("SYS.1012", f"this node stopped before {path} on host[uuid:{host.uuid}] was finished")
     if not answer.get("success"):
         raise ApiError("SYS.1006", f"{path} failed on host[uuid:{host.uuid}]: {answer.get('error')}")
     return answer

@@ -26,6 +26,7 @@ DESCRIPTIONS = {
     "HOST.1006": "Unable to stop the VM on its host",
     "HOST.1007": "Unable to reboot the VM on its host",
     "HOST.1008": "Unable to destroy the VM on its host",
+    "HOST.1009": "Unable to move the VM to another host",
     "HOST.1010": "The host is disconnected, the operation is not possible",
     "L3.1000": "The network has no free address",
     "VM.1010": "The VM's state does not allow this",

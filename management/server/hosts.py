@@ -51,6 +51,12 @@ def reconnect_all(node: Node) -> None:
         node.background(_try_connect, node, uuid)
 
 
+def lose(node: Node, host_uuid: str, reason: Exception) -> None:
+    """The host's agent does not answer: it is Disconnected until it is connected again."""
+    log.warning("host %s is lost: %s", host_uuid, reason)
+    _set_status(node, host_uuid, "Disconnected")
+
+
 def announce_deleted(node: Node, host: Any) -> None:
     """Tell the node's listeners that `host` has left the inventory."""
     node.events.publish(DELETED, {"hostUuid": host.uuid})

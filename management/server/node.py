@@ -22,6 +22,7 @@ from management.server.messages import discover
 from management.server.metrics import Metrics
 from management.server.models.hosts import HostVO
 from management.server.models.system import ManagementNodeVO
+from management.server.repeater import Repeater
 from management.server.tasks import Tasks
 from management.server.throttle import Throttle
 
@@ -66,6 +67,8 @@ class Node:
         self.ready = False
         self.metrics = Metrics(lambda: self.ready, self._hosts_by_status)
         self._background = ThreadPoolExecutor(BACKGROUND_WORKERS, thread_name_prefix="background")
+        self._repeaters: list[Repeater] = []
+        self._closing: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Register this node, become ready, and let the families begin their work in the background."""
@@ -101,14 +104,30 @@ class Node:
         """Do `work` later in another thread. What it raises is logged with its traceback."""
         self._background.submit(work, *args).add_done_callback(_report)
 
+    def repeat(self, name: str, seconds: Callable[[], float], work: Callable[[], None]) -> Repeater:
+        """Do `work` now and every so many seconds, until the node stops."""
+        repeater = Repeater(name, seconds, work)
+        self._repeaters.append(repeater)
+        repeater.start()
+        return repeater
+
+    def at_close(self, end: Callable[[], None]) -> None:
+        """Call `end` when the node closes, while it still has its database."""
+        self._closing.append(end)
+
     def stop(self) -> None:
         """End child processes and wait for background work."""
         self.ready = False
         self.processes.close()
+        for repeater in self._repeaters:
+            repeater.stop()
         self._background.shutdown(cancel_futures=True)
 
     def close(self) -> None:
-        """Unregister. Nothing may use the node afterwards."""
+        """Give up calls to agents that have not called back, and unregister. Nothing may use the node afterwards."""
+        self.tasks.abandon()
+        for end in self._closing:
+            end()
         with self.database.write() as session:
             session.execute(delete(ManagementNodeVO).where(ManagementNodeVO.uuid == self.uuid))
         self.database.close()

@@ -5,6 +5,9 @@ import threading
 import uuid
 from typing import Any
 
+Box = queue.SimpleQueue[dict[str, Any] | None]
+"""Where the answer arrives; None: this node closes, and nobody will know it."""
+
 CALLBACK_PATH = "/zstack/asyncrest/callback"
 
 
@@ -13,11 +16,11 @@ class Tasks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._waiting: dict[str, Box] = {}
 
-    def open(self) -> tuple[str, "queue.SimpleQueue[dict[str, Any]]"]:
+    def open(self) -> tuple[str, Box]:
         """A new task's uuid and where its answer will arrive."""
-        task, box = uuid.uuid4().hex, queue.SimpleQueue[dict[str, Any]]()
+        task, box = uuid.uuid4().hex, Box()
         with self._lock:
             self._waiting[task] = box
         return task, box
@@ -34,3 +37,11 @@ class Tasks:
             return False
         box.put(answer)
         return True
+
+    def abandon(self) -> None:
+        """Tell all who wait that no answer will come."""
+        with self._lock:
+            boxes = list(self._waiting.values())
+            self._waiting.clear()
+        for box in boxes:
+            box.put(None)

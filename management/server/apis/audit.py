@@ -12,6 +12,7 @@ from management.server.acting import actor
 from management.server.clock import now
 from management.server.models.audit import AuditVO
 from management.server.models.console import ConsoleProxyAgentVO
+from management.server.models.gc import GarbageCollectorVO
 from management.server.models.identity import SessionVO
 from management.server.models.system import ManagementNodeVO
 from management.server.query import Inventory, QueryMessage
@@ -19,7 +20,7 @@ from management.server.query import Inventory, QueryMessage
 if TYPE_CHECKING:
     from management.server.node import Node
 
-UNRECORDED = (AuditVO, SessionVO, ManagementNodeVO, ConsoleProxyAgentVO)
+UNRECORDED = (AuditVO, SessionVO, ManagementNodeVO, ConsoleProxyAgentVO, GarbageCollectorVO)
 """The server's own bookkeeping. It changes all the time and says nothing about resources."""
 SECRET = ("passwordHash",)
 UNREMARKABLE = ("lastOpDate", "heartBeat")

@@ -18,8 +18,11 @@ GLOBAL_CONFIG = Inventory(
     ("category", "name", "description", "defaultValue", "value"),
     order=("category", "name"),
 )
+CHANGED = "/globalConfig/change"
 DELETION_POLICIES = ("Delay", "Direct", "Never")
 SETTINGS: dict[tuple[str, str], tuple[str, str]] = {
+    ("host", "ping.interval"): ("60", "seconds from one look at the hosts to the next"),
+    ("host", "connection.autoReconnectOnError"): ("true", "whether a host that answers again is connected by itself"),
     ("vm", "deletionPolicy"): ("Delay", "what DestroyVmInstance leaves: Delay, Direct (nothing) or Never (all)"),
     ("vm", "dataVolume.deleteOnVmDestroy"): ("false", "whether data volumes go with their VM"),
     ("kvm", "dataVolume.maxNum"): ("24", "how many data volumes a VM may have"),
@@ -51,7 +54,9 @@ class UpdateGlobalConfig(ApiMessage):
                 raise ApiError("SYS.1007", f"[{self.value}] is no value for {row.description} ({row.defaultValue})")
             row.value = self.value
             mine = GlobalConfigVO.category == self.category, GlobalConfigVO.name == self.name
-            return {"inventory": GLOBAL_CONFIG.show(session, *mine)[0]}
+            inventory = GLOBAL_CONFIG.show(session, *mine)[0]
+        node.events.publish(CHANGED, {"category": self.category, "name": self.name})
+        return {"inventory": inventory}
 
 
 def setting(session: Session, category: str, name: str) -> str:

@@ -1,10 +1,11 @@
-"""When hosts were last seen (since 1.1.0): kept for the operator who wonders since when one is gone."""
+"""Whether hosts are there, and when each was last seen (since 1.1.0), for the operator who wonders."""
 
 from typing import TYPE_CHECKING, Any
 
 from management.server.clock import now
 from management.server.hosts import STATUS_CHANGED
 from management.server.models.presence import HostPresenceVO
+from management.server.tracker import Tracker
 
 if TYPE_CHECKING:
     from management.server.node import Node
@@ -20,3 +21,8 @@ def join(node: "Node") -> None:
                 session.get_one(HostPresenceVO, facts["hostUuid"]).lastSeenDate = now()
 
     node.events.subscribe(STATUS_CHANGED, stamp)
+
+
+def on_ready(node: "Node") -> None:
+    """Begin to look after the hosts."""
+    Tracker(node).start()

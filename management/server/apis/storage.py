@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, SecretStr
 
 from management.server.cascade import Kind, Parent
+from management.server.compute.removal import STORAGE_DELETED
 from management.server.messages import ApiMessage, Caller, Resource
 from management.server.models import Base
 from management.server.models.hosts import ClusterVO, ZoneVO
@@ -59,8 +60,14 @@ BACKUP = Inventory(
     alive="deleted",
     lists=(Values("attachedZoneUuids", BackupStorageZoneRefVO.zoneUuid, BackupStorageZoneRefVO.backupStorageUuid),),
 )
+
+
+def _announce_deleted(node: "Node", storage: PrimaryStorageVO) -> None:
+    node.events.publish(STORAGE_DELETED, {"primaryStorageUuid": storage.uuid})
+
+
 KINDS = (
-    Kind(PrimaryStorageVO, (Parent(ZoneVO, "zoneUuid"),)),
+    Kind(PrimaryStorageVO, (Parent(ZoneVO, "zoneUuid"),), cleanup=_announce_deleted),
     Kind(
         PrimaryStorageClusterRefVO,
         (Parent(PrimaryStorageVO, "primaryStorageUuid"), Parent(ClusterVO, "clusterUuid")),

@@ -1,120 +1,31 @@
-"""VMs and virtual routers (since 1.1.0)."""
+"""Making VMs and having them run, move and go (since 1.1.0)."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from management.server import cascade
-from management.server.apis.globalconfig import setting
 from management.server.apis.hosts import HOST
-from management.server.cascade import Kind, Parent, erase
-from management.server.compute import disks, lifecycle, placement, states
-from management.server.compute.addresses import add_nic, remove_nic, remove_nics
+from management.server.apis.vmqueries import VM
+from management.server.compute import deletion, disks, lifecycle, placement, states
+from management.server.compute.addresses import add_nic
+from management.server.compute.presence import follow_host
 from management.server.errors import ApiError
+from management.server.hosts import STATUS_CHANGED
 from management.server.messages import ApiMessage, Caller, Resource
 from management.server.models.hosts import ClusterVO, HostVO, ZoneVO
 from management.server.models.images import ImageVO
 from management.server.models.networks import L3NetworkVO
 from management.server.models.offerings import DiskOfferingVO, InstanceOfferingVO
-from management.server.models.vms import VirtualRouterVmVO, VmInstanceVO, VmNicVO
-from management.server.models.volumes import VolumeVO
-from management.server.query import Inventory, Link, QueryMessage
+from management.server.models.vms import VmInstanceVO
+from management.server.query import Inventory
 from management.server.resources import CreateResource
 
 if TYPE_CHECKING:
     from management.server.node import Node
-
-NIC = Inventory(
-    "VmNicInventory",
-    VmNicVO,
-    (
-        "uuid",
-        "vmInstanceUuid",
-        "l3NetworkUuid",
-        "ip",
-        "netmask",
-        "gateway",
-        "mac",
-        "deviceId",
-        "metaData",
-        "createDate",
-        "lastOpDate",
-    ),
-    order=("deviceId", "uuid"),
-    links=(
-        Link("vmInstance", "VmInstanceInventory", mine="vmInstanceUuid"),
-        Link("l3Network", "L3NetworkInventory", mine="l3NetworkUuid"),
-    ),
-)
-VM_FIELDS = (
-    "uuid",
-    "name",
-    "description",
-    "zoneUuid",
-    "clusterUuid",
-    "imageUuid",
-    "hostUuid",
-    "lastHostUuid",
-    "instanceOfferingUuid",
-    "rootVolumeUuid",
-    "platform",
-    "defaultL3NetworkUuid",
-    "type",
-    "hypervisorType",
-    "memorySize",
-    "cpuNum",
-    "cpuSpeed",
-    "allocatorStrategy",
-    "createDate",
-    "lastOpDate",
-    "state",
-)
-VM_LINKS = (
-    Link("vmNics", "VmNicInventory", theirs="vmInstanceUuid", shown=True),
-    Link("allVolumes", "VolumeInventory", theirs="vmInstanceUuid", shown=True),
-    Link("host", "KVMHostInventory", mine="hostUuid"),
-    Link("cluster", "ClusterInventory", mine="clusterUuid"),
-    Link("zone", "ZoneInventory", mine="zoneUuid"),
-    Link("image", "ImageInventory", mine="imageUuid"),
-    Link("instanceOffering", "InstanceOfferingInventory", mine="instanceOfferingUuid"),
-    Link("rootVolume", "VolumeInventory", mine="rootVolumeUuid"),
-    Link("defaultL3Network", "L3NetworkInventory", mine="defaultL3NetworkUuid"),
-)
-VIRTUAL_ROUTER = Inventory(
-    "VirtualRouterVmInventory",
-    VirtualRouterVmVO,
-    (
-        *VM_FIELDS,
-        "applianceVmType",
-        "managementNetworkUuid",
-        "defaultRouteL3NetworkUuid",
-        "publicNetworkUuid",
-        "status",
-    ),
-    alive="deleted",
-    links=VM_LINKS,
-)
-VM = Inventory(
-    "VmInstanceInventory", VmInstanceVO, VM_FIELDS, alive="deleted", links=VM_LINKS, narrower=(VIRTUAL_ROUTER,)
-)
-
-
-class QueryVmInstance(QueryMessage):
-    wire_name: ClassVar[str] = "org.zstack.header.vm.APIQueryVmInstanceMsg"
-    inventory: ClassVar[Inventory] = VM
-
-
-class QueryVmNic(QueryMessage):
-    wire_name: ClassVar[str] = "org.zstack.header.vm.APIQueryVmNicMsg"
-    inventory: ClassVar[Inventory] = NIC
-
-
-class QueryVirtualRouterVm(QueryMessage):
-    wire_name: ClassVar[str] = "org.zstack.network.service.virtualrouter.APIQueryVirtualRouterVmMsg"
-    inventory: ClassVar[Inventory] = VIRTUAL_ROUTER
 
 
 class CreateVmInstance(CreateResource):
@@ -138,7 +49,7 @@ class CreateVmInstance(CreateResource):
         try:
             lifecycle.start(node, vm.uuid, self.hostUuid)
         except ApiError:
-            _forget(node, vm.uuid)
+            deletion.forget(node, vm.uuid)
             raise
         with node.database.read() as session:
             return {"inventory": VM.show_one(session, vm.uuid)}
@@ -234,7 +145,7 @@ class ExpungeVmInstance(ApiMessage):
             with node.database.read() as session:
                 vm = session.get_one(VmInstanceVO, self.uuid)
             states.check(vm, states.EXPUNGE)
-            _expunge(node, vm)
+            deletion.expunge(node, vm)
         return {}
 
 
@@ -271,52 +182,6 @@ class GetVmMigrationCandidateHosts(ApiMessage):
             return {"inventories": [shown[uuid] for uuid in best_first]}
 
 
-class AttachL3NetworkToVm(ApiMessage):
-    """Gives a stopped VM another nic. The first one is its default."""
-
-    wire_name: ClassVar[str] = "org.zstack.header.vm.APIAttachL3NetworkToVmMsg"
-
-    vmInstanceUuid: Annotated[str, Resource(VmInstanceVO)]
-    l3NetworkUuid: Annotated[str, Resource(L3NetworkVO)]
-
-    def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
-        with node.locks("vm", self.vmInstanceUuid), node.database.write() as session:
-            vm = session.get_one(VmInstanceVO, self.vmInstanceUuid)
-            _check_nics_may_change(vm)
-            if self.l3NetworkUuid in placement.networks_of(session, vm.uuid):
-                text = f"VM[uuid:{vm.uuid}] is on L3 network[uuid:{self.l3NetworkUuid}] already"
-                raise ApiError("SYS.1006", text)
-            add_nic(session, vm.uuid, self.l3NetworkUuid)
-            vm.defaultL3NetworkUuid = vm.defaultL3NetworkUuid or self.l3NetworkUuid
-            session.flush()
-            return {"inventory": VM.show_one(session, vm.uuid)}
-
-
-class DetachL3NetworkFromVm(ApiMessage):
-    """Takes a nic from a stopped VM and frees its address."""
-
-    wire_name: ClassVar[str] = "org.zstack.header.vm.APIDetachL3NetworkFromVmMsg"
-
-    vmNicUuid: Annotated[str, Resource(VmNicVO)]
-
-    def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
-        with node.database.write() as session:
-            nic = session.get_one(VmNicVO, self.vmNicUuid)
-            vm = session.get_one(VmInstanceVO, nic.vmInstanceUuid)
-            _check_nics_may_change(vm)
-            remove_nic(session, nic)
-            if vm.defaultL3NetworkUuid == nic.l3NetworkUuid:
-                vm.defaultL3NetworkUuid = next(iter(placement.networks_of(session, vm.uuid)), None)
-            session.flush()
-            return {"inventory": VM.show_one(session, vm.uuid)}
-
-
-def _check_nics_may_change(vm: VmInstanceVO) -> None:
-    if vm.type != "UserVm" or vm.state != "Stopped":
-        text = f"VM[uuid:{vm.uuid}] is a {vm.type} and {vm.state}; nics change on a stopped UserVm"
-        raise ApiError("SYS.1006", text)
-
-
 def _existing(session: Session, model: Any, uuid: str) -> Any:
     row = session.get(model, uuid)
     if row is None or row.deleted is not None:
@@ -324,70 +189,6 @@ def _existing(session: Session, model: Any, uuid: str) -> Any:
     return row
 
 
-def _remove(node: "Node", vm: VmInstanceVO, force: bool) -> None:
-    """Destroy, and leave as much as the policy says. Virtual routers leave nothing."""
-    try:
-        lifecycle.destroy(node, vm.uuid)
-    except ApiError:
-        if not force:
-            raise
-        states.settle(node, vm.uuid, "Destroyed", hostUuid=None)
-        with node.database.write() as session:
-            remove_nics(session, vm.uuid)
-    with node.database.read() as session:
-        policy = setting(session, "vm", "deletionPolicy")
-        left = session.get_one(VmInstanceVO, vm.uuid)
-    if policy == "Direct" or isinstance(vm, VirtualRouterVmVO):
-        # Not inside the reading session: on SQLite the writes of the expunging would wait for it.
-        _expunge(node, left)
-
-
-def _expunge(node: "Node", vm: VmInstanceVO) -> None:
-    wanted = select(VolumeVO).where(VolumeVO.vmInstanceUuid == vm.uuid, VolumeVO.deleted.is_(None))
-    with node.database.read() as session:
-        volumes = session.scalars(wanted).all()
-    for volume in volumes:
-        if volume.type == "Root":
-            disks.delete(node, volume, vm.lastHostUuid)
-        else:
-            disks.release(node, volume)
-    erase(node, vm)
-
-
-def _forget(node: "Node", vm_uuid: str) -> None:
-    """A VM that was never started leaves nothing."""
-    with node.database.write() as session:
-        vm = session.get_one(VmInstanceVO, vm_uuid)
-        remove_nics(session, vm_uuid)
-        host = vm.lastHostUuid
-    with node.database.read() as session:
-        vm = session.get_one(VmInstanceVO, vm_uuid)
-        volumes = session.scalars(select(VolumeVO).where(VolumeVO.vmInstanceUuid == vm_uuid)).all()
-    for volume in volumes:
-        disks.delete(node, volume, host)
-    erase(node, vm)
-
-
-def _stop(node: "Node", vm: VmInstanceVO, force: bool) -> None:
-    try:
-        lifecycle.stop(node, vm.uuid)
-    except ApiError:
-        if not force:
-            raise
-        states.settle(node, vm.uuid, "Stopped", hostUuid=None)
-
-
-def _lose_offering(node: "Node", vm: VmInstanceVO, _force: bool) -> None:
-    with node.database.write() as session:
-        session.get_one(VmInstanceVO, vm.uuid).instanceOfferingUuid = None
-
-
-KIND = Kind(
-    VmInstanceVO,
-    (
-        Parent(HostVO, "hostUuid", _stop),
-        Parent(InstanceOfferingVO, "instanceOfferingUuid", _lose_offering),
-        Parent(ZoneVO, "zoneUuid"),
-    ),
-    remove=_remove,
-)
+def join(node: "Node") -> None:
+    """VMs follow what becomes of their hosts."""
+    node.events.subscribe(STATUS_CHANGED, partial(follow_host, node))

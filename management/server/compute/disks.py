@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from management.server.agentcalls import call_host
 from management.server.clock import now
+from management.server.compute.removal import remove_file
 from management.server.errors import ApiError
 from management.server.models.hosts import HostVO
 from management.server.models.identity import ADMIN_UUID
@@ -82,6 +83,10 @@ def make_on_host(node: "Node", volume_uuid: str, host_uuid: str) -> None:
         storage = storage_of(session, host_uuid)
         image = session.get(ImageVO, volume.rootImageUuid) if volume.rootImageUuid else None
     path = install_path(storage, volume)
+    with node.database.write() as session:
+        # Known before it is there, so that what a failure leaves can be removed.
+        row = session.get_one(VolumeVO, volume_uuid)
+        row.primaryStorageUuid, row.installPath = storage.uuid, path
     body = {"hostUuid": host_uuid, "installUrl": path, "volumeUuid": volume.uuid, "size": volume.size}
     if image is None:
         call_host(node, host_uuid, "/localstorage/volume/createempty", body)
@@ -91,16 +96,7 @@ def make_on_host(node: "Node", volume_uuid: str, host_uuid: str) -> None:
         call_host(node, host_uuid, "/localstorage/volume/createvolumefromcache", {**body, **source})
     with node.database.write() as session:
         row = session.get_one(VolumeVO, volume_uuid)
-        row.primaryStorageUuid, row.installPath, row.status = storage.uuid, path, "Ready"
-
-
-def remove_from_host(node: "Node", path: str, host_uuid: str) -> None:
-    """Delete a file on the host's local storage; one that is not there is no mistake.
-
-    Raises:
-        ApiError: the agent cannot do it.
-    """
-    call_host(node, host_uuid, "/localstorage/delete", {"hostUuid": host_uuid, "path": path})
+        row.status = "Ready"
 
 
 def add_data(session: Session, vm: VmInstanceVO, offering: DiskOfferingVO, device: int) -> VolumeVO:
@@ -123,10 +119,10 @@ def delete(node: "Node", volume: VolumeVO, host_uuid: str | None) -> None:
     """Delete the volume's file, if it has one and its host is known, and its row.
 
     Raises:
-        ApiError: the agent cannot delete the file; the row stays then.
+        ApiError: the host could not delete the file; the row stays then.
     """
-    if volume.installPath is not None and host_uuid is not None:
-        remove_from_host(node, volume.installPath, host_uuid)
+    if volume.installPath is not None and volume.primaryStorageUuid is not None and host_uuid is not None:
+        remove_file(node, volume.primaryStorageUuid, host_uuid, volume.installPath)
     with node.database.write() as session:
         row = session.get_one(VolumeVO, volume.uuid)
         row.deleted, row.status, row.vmInstanceUuid = now(), "Deleted", None

@@ -6,8 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from management.server.agentcalls import call_host
-from management.server.compute import commands, disks, placement, states
+from management.server.compute import commands, disks, placement, removal, states
 from management.server.compute.addresses import remove_nics
+from management.server.compute.presence import lose
 from management.server.errors import ApiError
 from management.server.flows import Context, Step, run_flow
 from management.server.models.hosts import HostVO
@@ -17,9 +18,6 @@ from management.server.models.volumes import VolumeVO
 
 if TYPE_CHECKING:
     from management.server.node import Node
-
-UNREACHABLE = ("HOST.1010", "SYS.1015", "SYS.1001")
-"""After these the server cannot know what the host did."""
 
 
 def start(node: "Node", vm_uuid: str, host_uuid: str | None = None) -> None:
@@ -44,7 +42,7 @@ def stop(node: "Node", vm_uuid: str) -> None:
     """
     before = states.begin(node, vm_uuid, states.STOP)
     _on_host(node, before, "/vm/stop", "HOST.1006", {"timeout": 120})
-    _leave_host(node, before, "Stopped")
+    abandon(node, before, "Stopped", orphaned=False)
 
 
 def reboot(node: "Node", vm_uuid: str) -> None:
@@ -71,51 +69,68 @@ def migrate(node: "Node", vm_uuid: str, host_uuid: str | None) -> None:
     """Move the running VM to another host.
 
     Raises:
-        ApiError: VM.1010, or why it stays; then its state is known again only when its host answers.
+        ApiError: VM.1010, or HOST.1009; when its host was lost meanwhile, it is Unknown until that answers.
     """
     before = states.begin(node, vm_uuid, states.MIGRATE)
+    context: Context = {"vmUuid": vm_uuid, "wanted": host_uuid, "from": before.hostUuid}
     try:
-        run_flow(node, MIGRATE, {"vmUuid": vm_uuid, "wanted": host_uuid, "from": before.hostUuid})
+        run_flow(node, MIGRATE, context)
     except ApiError as error:
-        states.settle(node, vm_uuid, _state_after(error, before))
-        raise
+        target = context.get("hostUuid")
+        _fall_back(node, before, error, *([target] if target else []))
+        raise ApiError("HOST.1009", f"VM[uuid:{vm_uuid}] stays on host[uuid:{before.hostUuid}]", error) from error
 
 
 def destroy(node: "Node", vm_uuid: str) -> None:
     """End the VM on its host and give back its place and its addresses. Its row and its volumes stay.
 
+    A host that cannot be reached does not keep the VM from being destroyed: what runs there is collected later.
+
     Raises:
         ApiError: VM.1010, or HOST.1008.
     """
     before = states.begin(node, vm_uuid, states.DESTROY)
-    if before.hostUuid is not None:
-        _on_host(node, before, "/vm/destroy", "HOST.1008", {})
-    _leave_host(node, before, "Destroyed")
-    with node.database.write() as session:
-        remove_nics(session, vm_uuid)
-
-
-def _on_host(node: "Node", before: VmInstanceVO, path: str, code: str, more: dict[str, int]) -> None:
-    if before.hostUuid is None:
-        raise ApiError(code, f"VM[uuid:{before.uuid}] is on no host")
     try:
-        call_host(node, before.hostUuid, path, {"uuid": before.uuid, **more})
+        orphaned = before.hostUuid is not None and not removal.destroy_vm(node, vm_uuid, before.hostUuid)
     except ApiError as error:
-        states.settle(node, before.uuid, _state_after(error, before))
-        raise ApiError(code, f"VM[uuid:{before.uuid}] on host[uuid:{before.hostUuid}]", error) from error
+        states.settle(node, vm_uuid, before.state)
+        raise ApiError("HOST.1008", f"VM[uuid:{vm_uuid}] on host[uuid:{before.hostUuid}]", error) from error
+    abandon(node, before, "Destroyed", orphaned=orphaned)
 
 
-def _state_after(error: ApiError, before: VmInstanceVO) -> str:
-    return "Unknown" if error.code in UNREACHABLE and before.state == "Running" else before.state
-
-
-def _leave_host(node: "Node", before: VmInstanceVO, state: str) -> None:
+def abandon(node: "Node", before: VmInstanceVO, state: str, *, orphaned: bool) -> None:
+    """The VM is `state` and has left its host; what is `orphaned` there is collected. A destroyed one has no nics."""
     with node.database.write() as session:
         vm = session.get_one(VmInstanceVO, before.uuid)
         if before.hostUuid is not None:
             placement.give_back(session, vm, before.hostUuid)
             vm.lastHostUuid = before.hostUuid
+            if orphaned:
+                removal.collect_vm(session, vm.uuid, before.hostUuid)
         vm.hostUuid, vm.state = None, state
+        if state == "Destroyed":
+            remove_nics(session, vm.uuid)
+
+
+def _on_host(node: "Node", before: VmInstanceVO, path: str, code: str, more: dict[str, int]) -> None:
+    if before.hostUuid is None:
+        states.settle(node, before.uuid, before.state)
+        raise ApiError(code, f"VM[uuid:{before.uuid}] is on no host")
+    try:
+        call_host(node, before.hostUuid, path, {"uuid": before.uuid, **more})
+    except ApiError as error:
+        _fall_back(node, before, error)
+        raise ApiError(code, f"VM[uuid:{before.uuid}] on host[uuid:{before.hostUuid}]", error) from error
+
+
+def _fall_back(node: "Node", before: VmInstanceVO, error: ApiError, *others: str) -> None:
+    """The VM is what it was, unless nobody can know what its host did."""
+    with node.database.write() as session:
+        vm = session.get_one(VmInstanceVO, before.uuid)
+        if error.code in removal.UNREACHABLE and before.state in ("Running", "Unknown"):
+            lose(session, vm, *others)
+        else:
+            vm.state = before.state
 
 
 def _allocate_host(node: "Node", context: Context) -> None:
@@ -144,6 +159,9 @@ def _return_host(node: "Node", context: Context) -> None:
 
 
 def _make_volumes(node: "Node", context: Context) -> None:
+    with node.database.write() as session:
+        # From now on its volumes lie there and nowhere else.
+        session.get_one(VmInstanceVO, context["vmUuid"]).lastHostUuid = context["hostUuid"]
     for volume in _volumes(node, context["vmUuid"]):
         disks.make_on_host(node, volume.uuid, context["hostUuid"])
 
@@ -171,7 +189,9 @@ def _start_on_host(node: "Node", context: Context) -> None:
 
 
 def _destroy_on_host(node: "Node", context: Context) -> None:
-    call_host(node, context["hostUuid"], "/vm/destroy", {"uuid": context["vmUuid"]})
+    if not removal.destroy_vm(node, context["vmUuid"], context["hostUuid"]):
+        with node.database.write() as session:
+            removal.collect_vm(session, context["vmUuid"], context["hostUuid"])
 
 
 def _now_running(node: "Node", context: Context) -> None:
@@ -214,6 +234,12 @@ def _return_source(node: "Node", context: Context) -> None:
         vm.clusterUuid = session.get_one(HostVO, context["hostUuid"]).clusterUuid
 
 
+def _remove_old_volumes(node: "Node", context: Context) -> None:
+    for volume in _volumes(node, context["vmUuid"]):
+        if volume.primaryStorageUuid is not None and volume.installPath is not None:
+            removal.remove_file(node, volume.primaryStorageUuid, context["from"], volume.installPath)
+
+
 def _volumes(node: "Node", vm_uuid: str) -> list[VolumeVO]:
     wanted = select(VolumeVO).where(VolumeVO.vmInstanceUuid == vm_uuid, VolumeVO.deleted.is_(None))
     with node.database.read() as session:
@@ -231,4 +257,5 @@ MIGRATE = (
     Step("move", _move),
     Step("give the old place back", _return_source),
     Step("note where it runs", _now_running),
+    Step("remove what stayed behind", _remove_old_volumes),
 )

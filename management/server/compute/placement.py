@@ -67,6 +67,15 @@ def take(session: Session, vm: VmInstanceVO, l3s: tuple[str, ...], wanted: str |
     return host
 
 
+def recount(session: Session, host: HostVO) -> None:
+    """Take what the host's VMs were promised from its capacity, should it say that more is free."""
+    mine = VmInstanceVO.hostUuid == host.uuid, VmInstanceVO.deleted.is_(None)
+    promised = select(func.sum(VmInstanceVO.cpuNum * VmInstanceVO.cpuSpeed), func.sum(VmInstanceVO.memorySize))
+    cpu, memory = session.execute(promised.where(*mine)).one()
+    host.availableCpuCapacity = min(host.availableCpuCapacity, host.totalCpuCapacity - int(cpu or 0))
+    host.availableMemoryCapacity = min(host.availableMemoryCapacity, host.totalMemoryCapacity - int(memory or 0))
+
+
 def give_back(session: Session, vm: VmInstanceVO, host_uuid: str) -> None:
     """Return the VM's capacity to a host that may be gone meanwhile."""
     host = session.get(HostVO, host_uuid)

@@ -1,0 +1,239 @@
+"""A host's agent that only pretends: the agents' protocol over HTTP, hosts made of dictionaries, and faults on demand.
+
+It passes the same contract as the real agent (test_agent_contract.py).
+"""
+
+import json
+import queue
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Body = dict[str, Any]
+
+
+class RefusedError(Exception):
+    """The agent says that it does not do it."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one kind of call.
+
+    It takes `seconds` longer; it is `refused` with a text; the agent is gone in the `middle` of it; or its result is
+    told `told` times. `times` says how often this happens.
+    """
+
+    seconds: float = 0.0
+    refused: str | None = None
+    middle: bool = False
+    told: int = 1
+    times: int = 1_000_000
+
+
+@dataclass
+class Simulator:
+    """One host at `address`. `calls` are the paths and bodies of all it was asked to do, pings left out."""
+
+    address: str
+    port: int
+    token: str
+    vms: dict[str, str] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
+    calls: list[tuple[str, Body]] = field(default_factory=list)
+    faults: dict[str, Fault] = field(default_factory=dict)
+    callbacks: list[int] = field(default_factory=list)
+    host_uuid: str | None = None
+    cpus: int = 8
+    memory: int = 16 << 30
+    _server: ThreadingHTTPServer | None = None
+
+    def start(self) -> None:
+        """Be there; what ran still runs, but the agent has forgotten whose it is."""
+        self.host_uuid = None
+        self._server = _Server((self.address, self.port), self)
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Be gone: connections are refused."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+
+    def asked(self, path: str) -> list[Body]:
+        """The bodies of calls to `path`."""
+        return [body for called, body in self.calls if called == path]
+
+    def take_fault(self, path: str) -> Fault:
+        """What is to go wrong this time."""
+        fault = self.faults.get(path)
+        if fault is None:
+            return Fault()
+        left = Fault(fault.seconds, fault.refused, fault.middle, fault.told, fault.times - 1)
+        self.faults[path] = left
+        if not left.times:
+            del self.faults[path]
+        return fault
+
+    def do(self, path: str, body: Body) -> Body:
+        """Do the call in the dictionaries."""
+        act: Callable[[Body], Body | None] = getattr(self, "_" + path.strip("/").replace("/", "_"))
+        return act(body) or {}
+
+    def _host_echo(self, _body: Body) -> None:
+        return
+
+    def _host_connect(self, body: Body) -> Body:
+        self.host_uuid = _text(body, "hostUuid")
+        return {"agentVersion": "simulated"}
+
+    def _host_ping(self, _body: Body) -> Body:
+        return {"hostUuid": self.host_uuid}
+
+    def _host_fact(self, _body: Body) -> Body:
+        return {"hostName": self.address, "kernelVersion": "simulated"}
+
+    def _host_capacity(self, _body: Body) -> Body:
+        return {"cpuNum": self.cpus, "cpuSpeed": 1000, "usedCpu": 0, "totalMemory": self.memory, "usedMemory": 1}
+
+    def _vm_start(self, body: Body) -> None:
+        vm, root = _text(body, "vmInstanceUuid"), body["rootVolume"]["installPath"]
+        if root not in self.files:
+            raise RefusedError(f"{root} does not exist")
+        self.vms[vm] = "Running"
+
+    def _vm_stop(self, body: Body) -> None:
+        self.vms.pop(_text(body, "uuid"), None)
+
+    _vm_destroy = _vm_stop
+
+    def _vm_reboot(self, body: Body) -> None:
+        if _text(body, "uuid") not in self.vms:
+            raise RefusedError("the VM does not run")
+
+    def _vm_vmsync(self, _body: Body) -> Body:
+        return {"states": dict(self.vms)}
+
+    def _vm_checkstate(self, body: Body) -> Body:
+        return {"states": {uuid: self.vms.get(uuid, "Shutdown") for uuid in body["vmUuids"]}}
+
+    def _vm_migrate(self, body: Body) -> None:
+        self.vms.pop(_text(body, "vmUuid"))
+
+    def _localstorage_volume_createempty(self, body: Body) -> None:
+        self.files[_text(body, "installUrl")] = body["size"]
+
+    _localstorage_volume_createvolumefromcache = _localstorage_volume_createempty
+
+    def _localstorage_delete(self, body: Body) -> None:
+        self.files.pop(_text(body, "path"), None)
+
+
+def _text(body: Body, name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise RefusedError(f"{name} must be given")
+    return value
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], host: Simulator) -> None:
+        self.host = host
+        super().__init__(address, _Request)
+
+
+class _Request(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_POST(self) -> None:
+        host = self.server.host
+        path = self.path.rstrip("/")
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", "0"))) or b"{}")
+        if self.headers.get("Authorization") != f"Bearer {host.token}":
+            return self._answer(401, {"success": False, "error": "a valid token is needed"})
+        if not hasattr(host, "_" + path.strip("/").replace("/", "_")):
+            return self._answer(404, {"success": False, "error": f"no call {path}"})
+        fault = host.take_fault(path)
+        if path != "/host/ping":
+            host.calls.append((path, body))
+        task, callback = self.headers.get("taskuuid"), self.headers.get("callbackurl")
+        if not (task and callback):
+            return self._answer(200, self._result(path, body, fault))
+        self._answer(200, None)
+        threading.Thread(target=self._work, args=(path, body, fault, task, callback), daemon=True).start()
+        return None
+
+    def _work(self, path: str, body: Body, fault: Fault, task: str, callback: str) -> None:
+        result = self._result(path, body, fault)
+        if fault.middle:
+            self.server.host.stop()
+            return
+        for _ in range(fault.told):
+            self.server.host.callbacks.append(post(callback, task, result))
+
+    def _result(self, path: str, body: Body, fault: Fault) -> Body:
+        time.sleep(fault.seconds)
+        try:
+            if fault.refused is not None:
+                raise RefusedError(fault.refused)
+            return {"success": True, **self.server.host.do(path, body)}
+        except (RefusedError, KeyError) as error:
+            return {"success": False, "error": str(error)}
+
+    def _answer(self, status: int, answer: Body | None) -> None:
+        text = b"" if answer is None else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_args: Any) -> None:
+        """Say nothing."""
+
+
+def post(url: str, task: str, answer: Body) -> int:
+    """Tell the caller the result; the status that it answers with, 0 when it is not there."""
+    headers = {"Content-Type": "application/json", "taskuuid": task}
+    request = urllib.request.Request(url, json.dumps(answer).encode(), headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=5) as taken:
+            return int(taken.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+@dataclass
+class Callbacks:
+    """Where results of long calls arrive in tests without a management server."""
+
+    results: "queue.Queue[tuple[str, Body]]" = field(default_factory=queue.Queue)
+
+    def serve(self) -> tuple[ThreadingHTTPServer, str]:
+        """A server for results, and its URL."""
+        results = self.results
+
+        class Taken(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                results.put((self.headers["taskuuid"], body))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_args: Any) -> None:
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Taken)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        return server, f"http://127.0.0.1:{server.server_address[1]}/"
