@@ -43,6 +43,7 @@ lock: setup ## Lock the development environment anew
 		builder/portable/requirements.in
 
 client: setup ## Write the management server's typed client anew, from the server's classes
+	mkdir -p build
 	$(PYTHON) -m management.server.clientcode > build/messages.py
 	.venv/bin/ruff format --quiet build/messages.py && mv build/messages.py management/client/messages.py
 

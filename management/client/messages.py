@@ -58,6 +58,20 @@ class DiskOfferingInventory(TypedDict, total=False):
     lastOpDate: str
 
 
+class GCJobInventory(TypedDict, total=False):
+    uuid: str
+    name: str
+    type: str
+    runnerClass: str
+    context: str
+    status: str
+    managementNodeUuid: str
+    executedTimes: int
+    lastError: str
+    createDate: str
+    lastOpDate: str
+
+
 class GlobalConfigInventory(TypedDict, total=False):
     category: str
     name: str
@@ -731,6 +745,14 @@ class DeleteDiskOffering(Call[dict[str, Any]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeleteGCJob(Call[dict[str, Any]]):
+    """Gives a removal up: what is left stays where it is."""
+
+    wire_name: ClassVar[str] = "org.zstack.core.gc.APIDeleteGCJobMsg"
+    uuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeleteHost(Call[dict[str, Any]]):
     """Takes the host out of the inventory; its VMs are stopped. The row stays with its date of deletion."""
 
@@ -955,6 +977,21 @@ class QueryConsoleProxyAgent(Call[Many[ConsoleProxyAgentInventory]]):
 @dataclass(frozen=True, kw_only=True)
 class QueryDiskOffering(Call[Many[DiskOfferingInventory]]):
     wire_name: ClassVar[str] = "org.zstack.header.configuration.APIQueryDiskOfferingMsg"
+    conditions: list[Condition]
+    limit: int | None = None
+    start: int | None = None
+    count: bool | None = None
+    replyWithCount: bool | None = None
+    sortBy: str | None = None
+    sortDirection: Literal["asc", "desc"] | None = None
+    fields: list[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryGCJob(Call[Many[GCJobInventory]]):
+    """Removals that wait for their host or storage, and those that are done."""
+
+    wire_name: ClassVar[str] = "org.zstack.core.gc.APIQueryGCJobMsg"
     conditions: list[Condition]
     limit: int | None = None
     start: int | None = None
@@ -1276,6 +1313,14 @@ class StartVmInstance(Call[dict[str, Any]]):
 @dataclass(frozen=True, kw_only=True)
 class StopVmInstance(Call[dict[str, Any]]):
     wire_name: ClassVar[str] = "org.zstack.header.vm.APIStopVmInstanceMsg"
+    uuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerGCJob(Call[dict[str, Any]]):
+    """Tries a job now, whatever it waits for."""
+
+    wire_name: ClassVar[str] = "org.zstack.core.gc.APITriggerGCJobMsg"
     uuid: str
 
 

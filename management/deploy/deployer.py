@@ -113,7 +113,7 @@ class Deployer:
             log.warning("%s cannot reach %s: not installed there: %s", target.address, source.url, names)
             source = None
         authority = self._places.authority.read_text(encoding="ascii")
-        return describe(agent, target.address, self._places.agents_dir / agent.name, token, authority, source)
+        return describe(agent, target.address, self._places.agents_dir / agent.name, token, authority, source=source)
 
     def _deploy(self, desired: Desired, target: Target) -> None:
         with self._run_dir() as run_dir:

@@ -95,7 +95,7 @@ class Desired:
 
 
 def describe(
-    agent: Agent, address: str, folder: Path, token: str, authority: str, source: PackageSource | None = None
+    agent: Agent, address: str, folder: Path, token: str, authority: str, *, source: PackageSource | None = None
 ) -> Desired:
     """The desired state of `agent` listening on `address`, made from the wheels in `folder`. With `source`, the host is
     to have its packages too.

@@ -32,7 +32,7 @@ from sqlalchemy import event, insert
 
 from management.server import apis
 from management.server.apis.hosts import QueryHost
-from management.server.apis.vms import QueryVmInstance
+from management.server.apis.vmqueries import QueryVmInstance
 from management.server.clock import now
 from management.server.config import sqlite_url
 from management.server.database import Database

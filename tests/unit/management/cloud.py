@@ -11,6 +11,7 @@ from typing import Any
 
 from management.deploy.desired import describe
 from management.deploy.keys import agent_token
+from management.server.certificates import Certificates
 from management.server.hosts import AGENT
 from tests.unit.management.conftest import Install
 from tests.unit.management.simulator import Simulator
@@ -130,6 +131,9 @@ def cloud(install: Install, tag: int) -> Iterator[Cloud]:
         (packages / name).write_text(name)
     (install.data / "keys" / "id_ed25519").write_text("no key is needed\n")
     token = agent_token(install.data / "keys")
+    certificates = Certificates(install.data / "tls")
+    certificates.ensure(())
+    authority = certificates.authority.read_text()
     programs = install.home / "programs"
     programs.mkdir()
     (programs / "ssh").write_text(SSH)
@@ -138,7 +142,7 @@ def cloud(install: Install, tag: int) -> Iterator[Cloud]:
     made = Cloud(install)
     for number in (1, 2):
         host = Simulator(f"127.{tag // 250 + 2}.{tag % 250}.{number}", AGENT.port, token)
-        fingerprint = describe(AGENT, host.address, packages, token).fingerprint
+        fingerprint = describe(AGENT, host.address, packages, token, authority).fingerprint
         (programs / f"facts-{host.address}").write_text(f"deployed={fingerprint}\npython=3\nvenv=3\n")
         made.hosts.append(host)
         host.start()

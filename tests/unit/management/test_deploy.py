@@ -104,7 +104,7 @@ def source(tmp_path: Path) -> PackageSource:
 def test_packages_travel_with_what_they_are_checked_against(
     packages: Path, desired: Desired, source: PackageSource
 ) -> None:
-    wants = describe(AGENT, "192.0.2.7", packages, TOKEN, source)
+    wants = describe(AGENT, "192.0.2.7", packages, TOKEN, AUTHORITY, source=source)
     assert wants.fingerprint != desired.fingerprint
     stream = io.BytesIO()
     write_archive(wants, stream)
@@ -126,7 +126,7 @@ def test_packages_without_keys_are_not_taken(packages: Path, source: PackageSour
     (tmp_path / "RPM-GPG-KEY-sealift").unlink()
     (tmp_path / "base-0.asc").unlink()
     with pytest.raises(KeysMissingError, match="RPM-GPG-KEY"):
-        describe(AGENT, "192.0.2.7", packages, TOKEN, source)
+        describe(AGENT, "192.0.2.7", packages, TOKEN, AUTHORITY, source=source)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from management.server import apis
 from management.server.apis.images import IMAGE, QueryImage
 from management.server.apis.networkservices import QueryNetworkServiceL3NetworkRef
-from management.server.apis.vms import VIRTUAL_ROUTER, VM
+from management.server.apis.vmqueries import VIRTUAL_ROUTER, VM
 from management.server.clock import to_wire
 from management.server.config import sqlite_url
 from management.server.database import Database
