@@ -126,6 +126,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         answers: dict[str, Any] = {
             "/host/connect": {},
             "/host/echo": {},
+            "/host/ping": {"hostUuid": host["uuid"]},
             "/host/capacity": capacity,
             "/vm/destroy": {},
             "/localstorage/delete": {},
