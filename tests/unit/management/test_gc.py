@@ -112,7 +112,8 @@ def test_an_agent_that_fails_is_asked_again(site: Cloud) -> None:
     assert (refused["error"]["code"], "not yet" in refused["error"]["details"]) == ("SYS.1006", True)
     assert site.call(f"{GC}TriggerGCJobMsg", uuid=job["uuid"]) == {"success": True}
     (job,) = site.jobs()
-    assert (job["status"], job["executedTimes"]) == ("Done", 3)
+    assert job["status"] == "Done"
+    assert len(host.asked("/vm/destroy")) == 3
     assert site.call(f"{GC}TriggerGCJobMsg", uuid=job["uuid"])["error"]["code"] == "SYS.1006"
     assert vm not in host.vms
 
