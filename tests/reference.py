@@ -151,6 +151,7 @@ def without_services(folder: Path) -> Path:
     tree = portable(folder)
     manifest = tree / "bundle.toml"
     edit(manifest, r"^packages = [^\n]*\n", "")
+    edit(manifest, r"^serve = [^\n]*\n", "")
     edit(manifest, r"^units = [^\n]*\n", 'user = "root"\n')
     edit(manifest, r"^\[server\.health\].*?\n\n", "")
     return tree

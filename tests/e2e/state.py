@@ -27,6 +27,7 @@ _UNIQUE = (
     "/etc/sealift/admin_password",
     "/root/.ssh",
     "/var/lib/sealift/keys",
+    "/var/lib/sealift/tls",
     f"{OWN}/state.json",
 )
 """What differs between two hosts with the same history: identities, keys, secrets, times."""
