@@ -117,6 +117,9 @@ def _references(raw: dict[str, Any]) -> Iterator[Problem]:
     for path, name, _ in _items(raw, "mirrors", "*"):
         if name not in upstreams:
             yield Problem(path, f"the manifest has no upstream {name!r}; it has: {_listed(upstreams)}")
+    for key in ("rehearse", "downgrade"):
+        if any(True for _ in select(raw, "server", key)) and not any(True for _ in select(raw, "server", "database")):
+            yield Problem(("server", key), "is about a database: the manifest has no [server.database]")
     answers = {name for _, name in texts(raw, "answers", "*", "name")}
     for path, name in texts(raw, "server", "setup", "*", "stdin"):
         if name not in answers:
@@ -160,6 +163,7 @@ def _versions(raw: dict[str, Any]) -> Iterator[Problem]:
         if not isinstance(value, str):
             yield Problem(path, 'must be a string: TOML reads 1.10 as the number 1.1; write "1.10"')
     own, admitted = _read_version(raw), _read_range(raw)
+    yield from _hops(raw, own)
     if own is not None and admitted is not None:
         wrong = [str(probe) for probe in _not_older(own, admitted) if admitted.contains(probe, prereleases=True)]
         if wrong:
@@ -167,6 +171,16 @@ def _versions(raw: dict[str, Any]) -> Iterator[Problem]:
                 ("product", "upgrades-from"),
                 f"admits {wrong[0]}, which is not older than this product ({own}); end the range with <{own}",
             )
+
+
+def _hops(raw: dict[str, Any], own: Version | None) -> Iterator[Problem]:
+    for path, value in texts(raw, "product", "upgrade-hops", "*"):
+        try:
+            hop = parse_version(value)
+        except ValueError:
+            continue
+        if own is not None and hop >= own:
+            yield Problem(path, f"{value} is not older than this product ({own}): no upgrade to it leads past there")
 
 
 def _pythons(raw: dict[str, Any]) -> Iterator[Problem]:

@@ -16,6 +16,8 @@ from templates.render import PRODUCT_VARIABLES
 _FILES: tuple[tuple[str, ...], ...] = (("server", "units", "*"), ("server", "config", "*", "template"))
 _STRINGS: tuple[tuple[str, ...], ...] = (
     ("server", "migrate", "*"),
+    ("server", "rehearse", "*"),
+    ("server", "downgrade", "*"),
     ("server", "setup", "*", "command", "*"),
     ("server", "health", "url"),
 )

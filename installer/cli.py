@@ -90,6 +90,9 @@ def bundle_app(program: str) -> typer.Typer:
         allow_older: Annotated[
             bool, typer.Option("--allow-older", help="Take a bundle older than what this host had before.")
         ] = False,
+        allow_downgrade: Annotated[
+            bool, typer.Option("--allow-downgrade", help="Install an older release over this one, with today's data.")
+        ] = False,
         config_conflicts: Annotated[
             ConfigConflicts,
             typer.Option("--config-conflicts", help="Where you and the vendor changed the same lines: yours stay."),
@@ -141,6 +144,7 @@ def bundle_app(program: str) -> typer.Typer:
             answers_file=config,
             key=key,
             allow_older=allow_older,
+            allow_downgrade=allow_downgrade,
             config_conflicts=config_conflicts,
             events=events,
             extract_to=extract,

@@ -11,7 +11,7 @@ from installer.facts import homes
 from installer.flow import require_root
 from installer.layout import Layout
 from installer.lock import check_private, exclusive
-from installer.logged import run_logged
+from installer.logged import Done, run_logged
 from installer.offer import Offer, installed_offer
 from installer.packages import removable
 from installer.parts import Site
@@ -154,8 +154,8 @@ def rollback(installed: Installed, to: str | None, confirm: Callable[[Plan], boo
         snapshot = kept(Path(record.config_snapshot)) if record.config_snapshot else None
         files = snapshot.files if snapshot else ()
         plan = plan_rollback(_site(installed), installed.offer(), target, installed.state, files)
-        log = _act(installed, plan, confirm)
-    report = final_report("rollback", installed.layout, target, generated=(), before=installed.state, log=log)
+        done = _act(installed, plan, confirm)
+    report = final_report("rollback", installed.layout, target, generated=(), before=installed.state, done=done)
     left = "newer" if record.version < installed.state.current else "older"
     return (*report, f"The {left} database and configuration are in {installed.layout.kept(plan.run)}")
 
@@ -235,7 +235,7 @@ def _site(installed: Installed) -> Site:
     )
 
 
-def _act(installed: Installed, plan: Plan, confirm: Callable[[Plan], bool]) -> Path:
+def _act(installed: Installed, plan: Plan, confirm: Callable[[Plan], bool]) -> Done:
     if not confirm(plan):
         raise UsageError("declined", "nothing was changed", remedy="run it again when you are ready; -y does not ask")
     return run_logged(plan, installed.layout, installed.host)

@@ -13,7 +13,7 @@ from installer.facts import Facts, gather
 from installer.lock import exclusive
 from installer.logged import run_logged
 from installer.mirror_choice import with_own_mirrors
-from installer.offer import Offer, make_offer
+from installer.offer import Offer, installed_offer, make_offer
 from installer.outlook import NOTHING_TO_DO, Outlook, Wish, look_ahead
 from installer.packages import kept_packages
 from installer.parts import Chosen, Site, links_of
@@ -21,9 +21,9 @@ from installer.plan import Mode, Plan
 from installer.planning import plan_install, plan_repair, plan_upgrade
 from installer.preflight import Finding, Subject, examine, report_lines
 from installer.report import final_report
-from installer.rules import Meaning, check_replay, choose_base, chosen_mirror, decide
+from installer.rules import Meaning, check_downgrade, check_replay, choose_base, chosen_mirror, decide
 from installer.session import Session, new_run, new_trust, open_session
-from installer.state import load_state
+from installer.state import State, load_state
 from installer.steps.packages import BUNDLE_NAME, FOLDER_NAME
 from installer.steps.service import active_units
 from installer.steps.stage import BaseRelease
@@ -106,7 +106,8 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
         exists = offer.manifest.user in facts.homes
         plan = plan_install(site, offer, chosen, user_exists=exists)
     else:
-        plan = plan_upgrade(site, offer, chosen, session.state)
+        newer = _installed_newer(session, session.state, offer) if meaning == "downgrade" else None
+        plan = plan_upgrade(site, offer, chosen, session.state, newer)
     findings += config_findings(plan, session.request.config_conflicts)
     return Prepared(plan, meaning, offer, answers, facts, findings, outlook=chosen.outlook)
 
@@ -157,12 +158,23 @@ def _same_again(session: Session, offer: Offer, answers: Answers, site: Site, fa
     return Prepared(plan, "repair", offer, answers, facts, findings, outlook=chosen.outlook)
 
 
+def _installed_newer(session: Session, state: State, offer: Offer) -> Offer:
+    """The installed release, when an older one is to follow it."""
+    record = state.current_record
+    newer = installed_offer(
+        session.layout, record.version, record.bundle, state.answers, downgrade_to=str(offer.version)
+    )
+    known = state.release(offer.version)
+    check_downgrade(newer.manifest, offer.version, lies_here=known is not None and known.config_snapshot is not None)
+    return newer
+
+
 def _answers(session: Session, environment: Mapping[str, str], meaning: Meaning) -> Answers:
     request, state = session.request, session.state
     questions = session.bundle.index.manifest.answers
     if meaning != "install":  # secrets that only a first install's set-up reads are not asked for again
         always = {each.stdin for each in session.bundle.index.manifest.server.setup if each.when == "always"}
-        later = always if meaning == "upgrade" else set()
+        later = set() if meaning == "same" else always
         questions = tuple(each for each in questions if not each.secret or each.name in later)
     dialogue = session.dialogue if not request.yes and request.action == "install" else None
     sources = Sources(
@@ -277,10 +289,10 @@ def _confirm(session: Session, plan: Plan, preview: Preview) -> None:
 def _run(session: Session, prepared: Prepared, plan: Plan) -> tuple[str, ...]:
     host = replace(session.host, secrets=prepared.answers.secrets)
     note = f"signed by {names(session.bundle.signers)}: {session.trusted.reason}"
-    log = run_logged(plan, session.layout, host, note)
+    done = run_logged(plan, session.layout, host, note)
     generated = prepared.answers.generated
     return final_report(
-        prepared.mode, session.layout, prepared.offer, generated=generated, before=session.state, log=log
+        prepared.mode, session.layout, prepared.offer, generated=generated, before=session.state, done=done
     )
 
 

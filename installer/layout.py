@@ -56,6 +56,11 @@ class Layout:
         return self.root / "var/lib" / self.product
 
     @property
+    def rehearsal_dir(self) -> Path:
+        """A copy of the database, while a migration is rehearsed on it."""
+        return self.data_dir / ".rehearsal"
+
+    @property
     def images_dir(self) -> Path:
         """Images of the current release."""
         return self.data_dir / "images"

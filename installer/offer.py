@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -63,6 +63,8 @@ class Offer:
     packages_size: int
     """Bytes of all RPM packages of the bundle."""
     image_size: int
+    rehearse: tuple[str, ...] | None = None
+    downgrade: tuple[str, ...] | None = None
     serve: str | None = None
     """`HOST:PORT` at which other hosts get the packages; all of them stay on this host then."""
 
@@ -88,9 +90,17 @@ class Offer:
 
 
 def make_offer(
-    index: Index, bundle: Digest, read: Callable[[str], bytes], layout: Layout, answers: Mapping[str, AnswerValue]
+    index: Index,
+    bundle: Digest,
+    read: Callable[[str], bytes],
+    layout: Layout,
+    answers: Mapping[str, AnswerValue],
+    *,
+    downgrade_to: object = "",
 ) -> Offer:
     """Render everything that `index` brings; `read` gives the content of one of its entries.
+
+    `downgrade_to` is the release that the offer's `downgrade` leads to.
 
     Raises:
         InputError: a template cannot be rendered.
@@ -98,9 +108,13 @@ def make_offer(
     manifest = index.manifest
     release = layout.release(manifest.product.version)
     context = _context(manifest, layout, answers)
+    special = replace(context, database=layout.rehearsal_dir / "database", downgrade_to=str(downgrade_to))
 
     def line(text: str, what: str) -> str:
         return render_text(text, context, where=what)
+
+    def special_line(text: str, what: str) -> str:
+        return render_text(text, special, where=what)
 
     def file(path: str) -> str:
         return render_text(read(path).decode(), context, where=path)
@@ -124,6 +138,8 @@ def make_offer(
             for item in server.config
         ),
         migrate=None if server.migrate is None else _command(server.migrate, line, context.venv),
+        rehearse=None if server.rehearse is None else _command(server.rehearse, special_line, context.venv),
+        downgrade=None if server.downgrade is None else _command(server.downgrade, special_line, context.venv),
         setup=tuple(
             SetupCommand(_command(item.command, line, context.venv), item.stdin, item.when) for item in server.setup
         ),
@@ -147,7 +163,9 @@ def make_offer(
     )
 
 
-def installed_offer(layout: Layout, version: object, bundle: Digest, answers: Mapping[str, AnswerValue]) -> Offer:
+def installed_offer(
+    layout: Layout, version: object, bundle: Digest, answers: Mapping[str, AnswerValue], *, downgrade_to: object = ""
+) -> Offer:
     """The offer of a release that lies on this host.
 
     Raises:
@@ -156,7 +174,9 @@ def installed_offer(layout: Layout, version: object, bundle: Digest, answers: Ma
     release = layout.release(version)
     try:
         index = Index.model_validate_json((release / INDEX_NAME).read_bytes())
-        return make_offer(index, bundle, lambda path: (release / path).read_bytes(), layout, answers)
+        return make_offer(
+            index, bundle, lambda path: (release / path).read_bytes(), layout, answers, downgrade_to=downgrade_to
+        )
     except (OSError, ValidationError) as error:
         raise IntegrityError(
             "release-damaged",
@@ -208,6 +228,8 @@ def _context(manifest: Manifest, layout: Layout, answers: Mapping[str, AnswerVal
         data_dir=layout.data_dir,
         log_dir=layout.log_dir,
         user=manifest.user,
+        database="" if manifest.server.database is None else layout.data_dir / manifest.server.database.path,
+        downgrade_to=str(product.version),
         answers=answers,
     )
 

@@ -22,6 +22,7 @@ from installer.steps import (
     MakeSshKey,
     MakeVenv,
     RegisterImages,
+    RehearseMigration,
     RemovePackages,
     RunCommand,
     StageRelease,
@@ -225,6 +226,35 @@ def database_backup(site: Site, offer: Offer, reason: str) -> list[AnyStep]:
         return []
     backup = site.layout.kept(site.run) / "database.sqlite"
     return [BackUpDatabase(database=site.layout.data_dir / database.path, backup=backup, reason=reason)]
+
+
+def rehearsal(layout: Layout, offer: Offer) -> list[AnyStep]:
+    """Try the migration on a copy."""
+    database = offer.manifest.server.database
+    if offer.rehearse is None or database is None:
+        return []
+    step = RehearseMigration(
+        database=layout.data_dir / database.path,
+        copy=layout.rehearsal_dir / "database",
+        argv=offer.rehearse,
+        user=offer.manifest.user,
+        reason="if it fails, nothing was stopped",
+    )
+    return [step]
+
+
+def downgrade(layout: Layout, installed: Offer | None) -> list[AnyStep]:
+    """Let the installed release take its schema back."""
+    if installed is None or installed.downgrade is None:
+        return []
+    step = RunCommand(
+        what="take the database's schema back",
+        argv=installed.downgrade,
+        user=installed.manifest.user,
+        cwd=layout.data_dir,
+        reason=f"{installed.version} knows its own schema; the older release does not",
+    )
+    return [step]
 
 
 def commands(layout: Layout, offer: Offer, *, first: bool) -> list[AnyStep]:

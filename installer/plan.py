@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from installer.steps import AnyStep, dump_step, load_step
 from payload.digest import Digest, digest_bytes
 from payload.errors import IntegrityError
 from payload.version import Version, parse_version
 
-Mode = Literal["install", "upgrade", "repair", "rollback", "uninstall"]
-MODES: tuple[Mode, ...] = ("install", "upgrade", "repair", "rollback", "uninstall")
+Mode = Literal["install", "upgrade", "downgrade", "repair", "rollback", "uninstall"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True, slots=True)

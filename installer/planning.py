@@ -64,17 +64,15 @@ def plan_install(site: Site, offer: Offer, chosen: Chosen, *, user_exists: bool)
     return _plan("install", site, offer, steps)
 
 
-def plan_upgrade(site: Site, offer: Offer, chosen: Chosen, state: State) -> Plan:
-    """An upgrade: all that takes time happens before the old release is stopped."""
+def plan_upgrade(site: Site, offer: Offer, chosen: Chosen, state: State, newer: Offer | None = None) -> Plan:
+    """An upgrade, or with the installed `newer` release a downgrade that keeps the data.
+
+    All that takes time happens before the old release is stopped; while it is stopped, only what must.
+    """
     layout = site.layout
     old = state.current_record
     kept = layout.kept(site.run)
-    left = old.model_copy(
-        update={
-            "database_backup": str(kept / "database.sqlite") if offer.manifest.server.database else None,
-            "config_snapshot": str(kept / "config/files.json"),
-        }
-    )
+    left = _left(old, offer, kept)
     record = ReleaseRecord(version=offer.version, installed_at=site.stamp, bundle=offer.bundle, config=_digests(offer))
     others = tuple(each for each in state.releases if each.version not in {old.version, offer.version})
     update = {
@@ -82,36 +80,41 @@ def plan_upgrade(site: Site, offer: Offer, chosen: Chosen, state: State) -> Plan
         "releases": (*others, left, record),
         "mirror": chosen.mirror,
         "bundle_first": chosen.bundle_first,
-        "answers": dict(chosen.values),
+        "answers": {**state.answers, **chosen.values},  # a release that lies here may need those of before
         "units": tuple(unit.name for unit in offer.units),
         "links": tuple(str(link.path) for link in parts.links_of(layout, offer)),
     }
     config = tuple(replace(file, base=chosen.shipped.get(file.path)) for file in offer.config)
+    packages = parts.packages(offer, chosen)
+    needed = bool(chosen.outlook.preview.changes)  # then the new programs may need them
     steps: list[AnyStep] = [
         parts.stage(site, offer, "the new release goes beside the running one"),
-        *parts.packages(offer, chosen),
+        *(packages if needed else []),
         *parts.environment(offer),
+        *(parts.rehearsal(layout, offer) if newer is None else []),
+        *([] if needed else packages),
         *parts.keyring(site),
         *parts.secrets(layout, chosen),
         *parts.ssh_keys(site, offer),
         *parts.images(layout, offer),
+        parts.keep_config(kept, {*old.config, *record.config}),
         *parts.stop(state.units, "nothing may write while the database is copied"),
         *parts.database_backup(site, offer, "a failure from here on puts it back"),
-        parts.keep_config(kept, {*old.config, *record.config}),
+        *parts.downgrade(layout, newer),
         *parts.config(offer, config),
         *parts.commands(layout, offer, first=False),
         *parts.units(layout, offer, state.units),
-        parts.links(layout, offer, state.links),
         parts.switch(layout, offer),
+        *parts.start(offer, wanted=site.start and site.active),
+        parts.links(layout, offer, state.links),
         RecordState(
             path=layout.state_file,
             state=_body(state.model_copy(update=update)),
             release=offer.release,
             reason="what is installed",
         ),
-        *parts.start(offer, wanted=site.start and site.active),
     ]
-    return _plan("upgrade", site, offer, steps)
+    return _plan("upgrade" if newer is None else "downgrade", site, offer, steps)
 
 
 def plan_repair(site: Site, offer: Offer, chosen: Chosen, state: State, *, venv: bool) -> Plan:
@@ -135,12 +138,7 @@ def plan_rollback(site: Site, current: Offer, target: Offer, state: State, snaps
     layout, record = site.layout, state.release(target.version)
     kept = layout.kept(site.run)
     backup = record.database_backup if record else None
-    left = state.current_record.model_copy(
-        update={
-            "database_backup": str(kept / "database.sqlite") if current.manifest.server.database else None,
-            "config_snapshot": str(kept / "config/files.json"),
-        }
-    )
+    left = _left(state.current_record, current, kept)
     releases = tuple(left if each.version == left.version else each for each in state.releases)
     update = {
         "current": target.version,
@@ -159,17 +157,17 @@ def plan_rollback(site: Site, current: Offer, target: Offer, state: State, snaps
         else None
     )
     steps: list[AnyStep] = [
+        parts.keep_config(kept, {*left.config, *(record.config if record else ())}),
+        *parts.images(layout, target),
         *parts.stop(state.units, "nothing may write while the database is put back"),
         *parts.database_backup(site, current, "the newer data is kept aside"),
         *([restored] if restored else []),
-        parts.keep_config(kept, {*left.config, *(record.config if record else ())}),
         RestoreFiles(what="the configuration", files=snapshot, reason=f"as it was when {target.version} was left"),
-        *parts.images(layout, target),
         *parts.units(layout, target, state.units),
-        parts.links(layout, target, state.links),
         parts.switch(layout, target),
-        RecordState(path=layout.state_file, state=_body(state.model_copy(update=update)), reason="what is installed"),
         *parts.start(target, wanted=site.active),
+        parts.links(layout, target, state.links),
+        RecordState(path=layout.state_file, state=_body(state.model_copy(update=update)), reason="what is installed"),
     ]
     return _plan("rollback", site, target, steps)
 
@@ -203,6 +201,12 @@ def plan_uninstall(site: Site, offer: Offer, state: State, removable: tuple[Nevr
 
 def _plan(mode: Mode, site: Site, offer: Offer, steps: Iterable[AnyStep]) -> Plan:
     return Plan(mode, site.layout.product, offer.version, site.run, tuple(steps))
+
+
+def _left(record: ReleaseRecord, offer: Offer, kept: Path) -> ReleaseRecord:
+    """`record` of a release that the host leaves; what going back to it needs is in `kept`."""
+    backup = str(kept / "database.sqlite") if offer.manifest.server.database else None
+    return record.model_copy(update={"database_backup": backup, "config_snapshot": str(kept / "config/files.json")})
 
 
 def _body(state: State) -> dict[str, object]:

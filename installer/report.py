@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from installer.layout import Layout
+from installer.logged import Done
 from installer.offer import Offer
 from installer.plan import Mode
 from installer.state import State
 
-_DONE = {"install": "installed", "upgrade": "installed", "repair": "repaired", "rollback": "current again"}
+_DONE = {
+    "install": "installed",
+    "upgrade": "installed",
+    "downgrade": "installed",
+    "repair": "repaired",
+    "rollback": "current again",
+}
 
 
 def final_report(
-    mode: Mode, layout: Layout, offer: Offer, *, generated: tuple[str, ...], before: State | None, log: Path
+    mode: Mode, layout: Layout, offer: Offer, *, generated: tuple[str, ...], before: State | None, done: Done
 ) -> tuple[str, ...]:
     """The lines of the report after an install, upgrade, repair or rollback."""
     product, ctl = offer.manifest.product, layout.ctl.name
@@ -24,8 +29,10 @@ def final_report(
         f"  program:       {layout.current}",
         f"  configuration: {layout.config_dir}",
         f"  data:          {layout.data_dir}",
-        f"  log:           {log}",
+        f"  log:           {done.log}",
     ]
+    if done.absence is not None:
+        lines.append(f"  was away:      {done.absence:.1f} s")
     lines += [f"  secret:        {layout.config_dir / name} (made for this host; root reads it)" for name in generated]
     lines += _images(layout, offer)
     lines.append(f"Next: {ctl} status")
@@ -38,7 +45,7 @@ def final_report(
 
 def _way_back(mode: Mode, ctl: str, before: State | None) -> str:
     """The command that undoes what was just done."""
-    if mode == "rollback" and before is not None:
+    if mode in {"rollback", "downgrade"} and before is not None:
         return f"{ctl} rollback --to {before.current}"
     return f"{ctl} rollback" if mode == "upgrade" else f"{ctl} uninstall"
 

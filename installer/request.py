@@ -31,6 +31,7 @@ class Request:
     answers_file: Path | None = None
     key: Path | None = None
     allow_older: bool = False
+    allow_downgrade: bool = False
     config_conflicts: ConfigConflicts = "keep"
     events: Path | None = None
     extract_to: Path | None = None

@@ -10,15 +10,15 @@ from installer.request import Request
 from installer.state import State
 from payload.digest import Digest
 from payload.errors import TrustError, UsageError
-from payload.manifest import Manifest
+from payload.manifest import Manifest, Product
 from payload.model import Base
 from payload.version import Version
 
-Meaning = Literal["install", "upgrade", "same"]
+Meaning = Literal["install", "upgrade", "downgrade", "same"]
 
 
 def decide(request: Request, state: State | None, manifest: Manifest, bundle: Digest, program: str) -> Meaning:
-    """Install, upgrade, or the same release again.
+    """Install, upgrade, downgrade, or the same release again. Whether the data can go back is not asked here.
 
     Raises:
         UsageError: the request does not fit what is installed; says what would.
@@ -36,12 +36,15 @@ def decide(request: Request, state: State | None, manifest: Manifest, bundle: Di
     if product.version == state.current:
         _check_same_bundle(state, bundle, product.name)
         return "same"
+    if product.version < state.current and request.allow_downgrade:
+        return "downgrade"
     if product.version < state.current:
         raise UsageError(
             "version-lower",
             f"{product.name} {state.current} is installed; {product.version} is older",
             details=f"releases on this host: {', '.join(str(each.version) for each in state.releases)}",
-            remedy=f"to go back to a release that lies here: {product.name}-ctl rollback",
+            remedy=f"to go back to a release that lies here: {product.name}-ctl rollback; "
+            f"to install the older one and keep today's data, if its schema can go back: add --allow-downgrade",
         )
     if not request.upgrade:
         raise UsageError(
@@ -49,6 +52,7 @@ def decide(request: Request, state: State | None, manifest: Manifest, bundle: Di
             f"{product.name} {state.current} is installed",
             remedy=f"to upgrade it to {product.version}: bash {program} -u",
         )
+    check_hops(product, state.current)
     if product.upgrades_from is None or not product.upgrades_from.contains(state.current, prereleases=True):
         reach = "no release" if product.upgrades_from is None else str(product.upgrades_from)
         raise UsageError(
@@ -60,6 +64,42 @@ def decide(request: Request, state: State | None, manifest: Manifest, bundle: Di
     return "upgrade"
 
 
+def check_hops(product: Product, current: Version) -> None:
+    """Refuse an upgrade that would leave out a release that must be passed.
+
+    Raises:
+        UsageError: it would; names the release to get first, and the whole way.
+    """
+    hops = sorted(hop for hop in product.upgrade_hops if hop > current)
+    if hops:
+        way = " -> ".join(map(str, (current, *hops, product.version)))
+        raise UsageError(
+            "upgrade-hop",
+            f"{current} cannot become {product.version} in one step: {hops[0]} must come first",
+            details=f"the way: {way}",
+            remedy=f"get the bundle of {product.name} {hops[0]}, upgrade with it, and then run this one again",
+        )
+
+
+def check_downgrade(installed: Manifest, target: Version, *, lies_here: bool) -> None:
+    """Refuse to install the older `target` over a release whose data it could not read.
+
+    Raises:
+        UsageError: the `installed` release has a schema of its own, and does not say how to take it back.
+    """
+    server, product = installed.server, installed.product
+    if server.database is None or server.migrate is None or server.downgrade is not None:
+        return
+    raise UsageError(
+        "downgrade-impossible",
+        f"the data of {product.name} {product.version} cannot be taken back to {target}",
+        details=f"{product.version} has no command that takes its database's schema back (server.downgrade)",
+        remedy=f"{product.name}-ctl rollback --to {target}: it brings back the data of then"
+        if lies_here
+        else f"stay with {product.version}; or uninstall, and install {target} anew",
+    )
+
+
 def check_replay(request: Request, manifest: Manifest, created: int, host: HostTrust | None, program: str) -> None:
     """Refuse a bundle that is older than one that this host took, by its version and by its time.
 
@@ -69,7 +109,9 @@ def check_replay(request: Request, manifest: Manifest, created: int, host: HostT
         TrustError: it is older, and `--allow-older` was not given.
     """
     product = manifest.product
-    if host is None or product.version >= host.version or created >= host.created or request.allow_older:
+    if host is None or product.version >= host.version or created >= host.created:
+        return
+    if request.allow_older or request.allow_downgrade:
         return
     raise TrustError(
         "bundle-older",

@@ -138,7 +138,7 @@ def _recover_one(layout: Layout, journal: Journal, host: Host) -> Outcome:
 def _act(n: int, step: AnyStep, journal: Journal, host: Host) -> None:
     own = host.within(f"{n:02}-{step.kind}")
     own.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with stage(host.sink, _stage(n), step.describe()):
+    with stage(host.sink, stage_name(n), step.describe()):
         undo = step.prepare(own)
         journal.append(Intended(n=n, undo=dump_undo(step, undo)))
         step.apply(own, undo)
@@ -164,7 +164,7 @@ def _undo_run(plan: Plan, journal: Journal, host: Host, cause: BaseException) ->
             _undo_step(n, plan.steps[n], history, journal, host)
     journal.append(RolledBack())
     remove_tree(host.scratch.parent)
-    only_staged = all(plan.steps[n].staging for n in history.intended)
+    only_staged = plan.mode != "repair" and all(plan.steps[n].staging for n in history.intended)
     return Outcome("rejected" if only_staged else "rolled-back", plan, error)
 
 
@@ -238,5 +238,6 @@ def _reserve_path(journal: Path) -> Path:
     return journal.with_suffix(".reserve")
 
 
-def _stage(n: int) -> str:
+def stage_name(n: int) -> str:
+    """The stage, in events, of step `n` while it acts."""
     return f"step-{n}"

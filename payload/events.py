@@ -75,7 +75,16 @@ class Note:
     level: str = "info"
 
 
-Event = Started | Advanced | Finished | Failed | Note
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A time that somebody may want to know: `name` is for programs, `text` for people."""
+
+    name: str
+    text: str
+    seconds: float
+
+
+Event = Started | Advanced | Finished | Failed | Note | Measured
 
 
 class Sink(Protocol):
@@ -191,6 +200,8 @@ class TerminalSink:
             case Failed(stage, text):
                 self._drop(stage)
                 self._console.print(Text.assemble(("✘ ", "red"), text))
+            case Measured():
+                self._console.print(plain_line(event), highlight=False, markup=False)
             case Note(text, level) if level != "detail":
                 self._console.print(text, style="yellow" if level == "warning" else None, highlight=False, markup=False)
 
@@ -244,6 +255,8 @@ def plain_line(event: Event, *, details: bool = False) -> str | None:
             return f"ok {text} ({seconds:.1f} s)"
         case Failed(_, text):
             return f"!! {text}"
+        case Measured(_, text, seconds):
+            return f"{text}: {seconds:.1f} s"
         case Note(text, level) if level != "detail" or details:
             return f"{'warning: ' if level == 'warning' else ''}{text}"
         case _:

@@ -35,6 +35,8 @@ class Product(Document):
     version: Version
     title: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
     upgrades_from: VersionRange | None = None
+    upgrade_hops: tuple[Version, ...] = ()
+    """Releases that no upgrade may leave out: a host with an older one must get that one first."""
 
 
 class Target(Document):
@@ -197,6 +199,10 @@ class Server(Document):
     config: tuple[ConfigFile, ...] = ()
     database: Database | None = None
     migrate: tuple[str, ...] | None = None
+    rehearse: tuple[str, ...] | None = None
+    """Does to the file `{{ database }}`, a copy, what `migrate` does to the database; run before anything stops."""
+    downgrade: tuple[str, ...] | None = None
+    """Takes this release's schema back to the one of release `{{ downgrade_to }}`."""
     setup: tuple[Setup, ...] = ()
     health: Health | None = None
 

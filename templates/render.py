@@ -47,6 +47,10 @@ class ProductContext:
     data_dir: Path
     log_dir: Path
     user: str
+    database: Path | str
+    """The database's file; in `server.rehearse` the copy. Empty if the manifest has none."""
+    downgrade_to: str
+    """In `server.downgrade` the release to go back to; else this one."""
     answers: Mapping[str, str | int | bool]
     """Non-secret answers by name."""
 

@@ -129,6 +129,13 @@ def failing_migration(folder: Path) -> Path:
     return tree
 
 
+def unrehearsed_migration(folder: Path) -> Path:
+    """The same, whose vendor does not say how to rehearse it."""
+    tree = failing_migration(folder)
+    edit(tree / "bundle.toml", r"^rehearse = [^\n]*\n", "")
+    return tree
+
+
 def never_healthy(folder: Path) -> Path:
     """A 1.1.0 whose service does not start."""
     tree = copy(folder)
@@ -161,6 +168,7 @@ RELEASES = {
     "1.0.0": release_1_0_0,
     "1.1.0": release_1_1_0,
     "failing-migration": failing_migration,
+    "unrehearsed-migration": unrehearsed_migration,
     "never-healthy": never_healthy,
     "portable": portable,
     "without-services": without_services,

@@ -20,7 +20,7 @@ def needs(subject: Subject) -> dict[Path, int]:
     """Bytes that the run will write, by path."""
     offer, layout, preview = subject.offer, subject.layout, subject.preview
     wanted: dict[Path, int] = defaultdict(int)
-    if subject.mode in {"install", "upgrade", "repair"}:
+    if subject.mode in {"install", "upgrade", "downgrade", "repair"}:
         stays = offer.packages_size if offer.keeps_all_packages else preview.download_size
         wanted[layout.prefix] += offer.content_size - offer.packages_size + stays
         wanted[layout.prefix] += offer.runtime_size + VENV_FACTOR * offer.wheels_size
@@ -28,7 +28,7 @@ def needs(subject: Subject) -> dict[Path, int]:
         installed = preview.installed_size
         wanted[layout.root / "usr"] += PACKAGE_FACTOR * preview.download_size if installed is None else installed
         wanted[layout.state_dir] += preview.download_size  # the package manager's own copies, while it works
-    wanted[layout.state_dir] += 2 * subject.database_size
+    wanted[layout.state_dir] += 3 * subject.database_size  # its backup, that restored for a test, and what it becomes
     return {path: size for path, size in wanted.items() if size}
 
 

@@ -23,6 +23,7 @@ from installer.steps.links import MakeLinks, Switch
 from installer.steps.packages import InstallPackages, RemovePackages
 from installer.steps.python import UnpackPython
 from installer.steps.record import RecordState
+from installer.steps.rehearse import RehearseMigration
 from installer.steps.secrets import WriteSecrets
 from installer.steps.service import StartUnits, StopUnits
 from installer.steps.sshkey import MakeSshKey, RevokeSshKey
@@ -47,6 +48,7 @@ __all__ = [
     "Nothing",
     "RecordState",
     "RegisterImages",
+    "RehearseMigration",
     "RemovePackages",
     "RemoveTrees",
     "RestoreDatabase",

@@ -33,7 +33,7 @@ class DatabaseBefore:
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackUpDatabase(Step[DatabaseBefore]):
-    """Copy `database` to `backup` with SQLite's own backup, and check the copy. Undo puts the copy back.
+    """Copy `database` to `backup` with SQLite's own backup, and restore that for a test. Undo puts the copy back.
 
     Everything after this step may change the database; nothing before it may. The services are stopped.
     """
@@ -58,6 +58,7 @@ class BackUpDatabase(Step[DatabaseBefore]):
     def apply(self, host: Host, undo: DatabaseBefore) -> None:
         if undo.existed:
             back_up(self.database, self.backup)
+            try_restore(self.backup, self.database)
 
     @override
     def undo(self, undo: DatabaseBefore, host: Host) -> None:
@@ -119,14 +120,48 @@ def back_up(database: Path, backup: Path) -> None:
     fsync_dir(backup.parent)
 
 
-def check(database: Path) -> None:
-    """Run SQLite's integrity check.
+def try_restore(backup: Path, database: Path) -> None:
+    """Prove that `backup` can be put back where `database` is: there is room, the result is sound, no row is missing.
+
+    Raises:
+        StepError: it cannot.
+    """
+    trial = _beside(database)
+    try:
+        shutil.copyfile(backup, trial)
+        check(trial)
+        wanted, found = row_counts(database), row_counts(trial, copy=True)
+    finally:
+        trial.unlink(missing_ok=True)
+    if wanted != found:
+        differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise StepError(
+            "backup-incomplete",
+            f"the backup {backup} does not hold what {database} holds",
+            details="\n".join(f"{name}: {wanted.get(name)} rows, there {found.get(name)}" for name in differing),
+            remedy="see that nothing writes to the database while the product is stopped, and run again",
+        )
+
+
+def row_counts(database: Path, *, copy: bool = False) -> dict[str, int]:
+    """How many rows each table of `database` has; `copy`: it is one that nobody has open."""
+    with _read_only(database, copy=copy) as connection:
+        names = [str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        quoted = {name: '"' + name.replace('"', '""') + '"' for name in names}
+        return {
+            name: int(connection.execute(f"SELECT count(*) FROM {text}").fetchone()[0])  # noqa: S608 - a quoted name
+            for name, text in quoted.items()
+        }
+
+
+def check(database: Path, *, copy: bool = True) -> None:
+    """Run SQLite's integrity check; `copy`: nobody has the file open, and it is whole without write-ahead files.
 
     Raises:
         StepError: the file is missing or damaged.
     """
     try:
-        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with _read_only(database, copy=copy) as connection:
             found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
     except sqlite3.Error as error:
         found = [str(error)]
@@ -141,7 +176,7 @@ def check(database: Path) -> None:
 
 def put_back(backup: Path, database: Path, like: DatabaseBefore) -> None:
     """Replace `database` by a copy of `backup`, with one rename."""
-    partial = database.with_name(f".{database.name}.restored")
+    partial = _beside(database)
     shutil.copyfile(backup, partial)
     _replace(partial, database, like)
 
@@ -154,6 +189,17 @@ def move_back(backup: Path, database: Path, like: DatabaseBefore) -> None:
         if error.errno != errno.EXDEV:
             raise
         put_back(backup, database, like)  # the backup lies on another file system
+
+
+def _beside(database: Path) -> Path:
+    """Where a copy becomes whole before it takes the database's place."""
+    return database.with_name(f".{database.name}.restored")
+
+
+def _read_only(database: Path, *, copy: bool) -> closing[sqlite3.Connection]:
+    """A copy that nobody has open is read without its write-ahead files, which reading would leave behind."""
+    uri = f"{database.resolve().as_uri()}?mode=ro{'&immutable=1' if copy else ''}"
+    return closing(sqlite3.connect(uri, uri=True))
 
 
 def _replace(source: Path, database: Path, like: DatabaseBefore) -> None:

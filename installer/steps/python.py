@@ -22,6 +22,7 @@ class UnpackPython(Step[Nothing]):
     """Unpack `archive`, which the release brought and verified, to `python`, anew."""
 
     kind: ClassVar[str] = "python"
+    staging: ClassVar[bool] = True
     archive: Path
     python: Path
 

@@ -28,6 +28,7 @@ class MakeVenv(Step[Nothing]):
     """Make `venv` anew: hash-checked wheels, no index, no network. It lies in the release, beside what runs."""
 
     kind: ClassVar[str] = "venv"
+    staging: ClassVar[bool] = True
     venv: Path
     wheels: Path
     requirements: Path

@@ -19,7 +19,7 @@ from management.deploy.desired import Target
 from management.effects import Processes
 from management.server import apis, images, logs, passwords, schema, serving
 from management.server.certificates import CertificateError, Certificates
-from management.server.config import Config, ConfigError, load_config
+from management.server.config import Config, ConfigError, load_config, sqlite_url
 from management.server.database import Database
 from management.server.messages import discover
 from management.server.openapi import describe_api
@@ -62,12 +62,15 @@ def openapi() -> None:
 def migrate(
     context: typer.Context,
     to: Annotated[str | None, typer.Option(help="A schema, such as 1.0.0, to go forward or back to.")] = None,
+    copy: Annotated[
+        Path | None, typer.Option(help="Migrate this copy of the SQLite database instead, to see whether it goes.")
+    ] = None,
 ) -> None:
     """Bring the database to this release's schema, or to another one: all of it, or nothing.
 
     Going back drops what the older schema has no place for. Stop the server and take a backup first.
     """
-    database = _database(_config(context))
+    database = _database(_config(context)) if copy is None else Database(sqlite_url(copy))
     before = schema.migrate(database, to)
     wanted = to or before.head
     if before.current == wanted:

@@ -48,7 +48,7 @@ def kept(lab: Lab, bundles: Bundles) -> Iterator[Kept]:
     """One host for all: a failure leaves no trace, so the next one can be tried on it."""
     host = lab.boot("kept", upper_size="1500M")
     host.put(bundles.public_key, "/etc/sealift/trusted-keys.d/vendor.pub", 0o644)
-    for name in ("1.0.0", "1.1.0", "failing-migration", "never-healthy"):
+    for name in ("1.0.0", "1.1.0", "failing-migration", "unrehearsed-migration", "never-healthy"):
         host.put(bundles[name], f"/root/{name}.bin")
     host.run(["bash", "1.0.0.bin", "-o"])
     host.run(["systemctl", "stop", "sealift-server"])
@@ -61,8 +61,14 @@ def kept(lab: Lab, bundles: Bundles) -> Iterator[Kept]:
     lab.drop(host)
 
 
-def test_a_migration_that_fails(kept: Kept) -> None:
+def test_a_migration_that_fails_on_a_copy_is_refused(kept: Kept) -> None:
     done = kept.host.run(["bash", "failing-migration.bin", "-u"], check=False)
+    kept.assert_as_it_was(done, "NoSuchTable", "[rehearsal-failed]", "/var/log/sealift/install-", code=20)
+    assert "stop sealift-server" not in done.stderr
+
+
+def test_a_migration_that_fails_on_the_database_itself(kept: Kept) -> None:
+    done = kept.host.run(["bash", "unrehearsed-migration.bin", "-u"], check=False)
     kept.assert_as_it_was(done, "NoSuchTable", "[rolled-back]", "was undone", "/var/log/sealift/install-")
     assert any("'kept'" in row for row in look(kept.host).rows["HostEO"])
 

@@ -32,6 +32,9 @@ VERSION = "{version}"
 
 def main():
     word, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    if word == "rehearse":
+        sqlite3.connect(folder).execute("insert into log values ('rehearsed')").connection.commit()
+        sys.exit("the rehearsal was made to fail" if (folder.parents[1] / "fail-rehearse").exists() else 0)
     database = sqlite3.connect(folder / "app.sqlite")
     if word == "migrate":
         database.execute("create table if not exists log (what text)")
@@ -39,6 +42,9 @@ def main():
         database.commit()
         if (folder / "fail-migrate").exists():
             sys.exit("the migration was made to fail")
+    elif word == "downgrade":
+        database.execute("insert into log values (?)", (VERSION + " goes back to " + sys.argv[3],))
+        database.commit()
     elif word == "setup":
         secret = sys.stdin.readline().strip()
         if (folder / "fail-setup").exists():
@@ -99,6 +105,8 @@ def manifest(version: str, system: str) -> Manifest:
             "config": [{"template": "config/app.toml.j2", "path": "app.toml"}],
             "database": {"path": "app.sqlite"},
             "migrate": ["app-admin", "migrate", "{{ data_dir }}"],
+            "rehearse": ["app-admin", "rehearse", "{{ database }}"],
+            "downgrade": ["app-admin", "downgrade", "{{ data_dir }}", "{{ downgrade_to }}"],
             "setup": [{"command": ["app-admin", "setup", "{{ data_dir }}"], "stdin": "admin_password"}],
         },
         "images": [

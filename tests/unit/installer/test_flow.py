@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -272,3 +273,36 @@ def test_edits_and_new_defaults_are_merged_and_conflicts_shown_before(lab: Lab) 
     lab.run("1.1.0", replace(UPGRADE, config_conflicts="refuse"))
     assert config.read_text() == '# ours\n# app\nport = 8080\nnew_in = "1.1"\n'
     assert not config.with_name("app.toml.new").exists()
+
+
+def test_a_migration_that_fails_on_a_copy_is_a_refusal(lab: Lab) -> None:
+    lab.run("1.0.0")
+    (lab.layout.data_dir / "fail-rehearse").touch()
+    before, calls = lab.tree(), len(lab.systemd.calls)
+    with pytest.raises(PreflightError) as caught:
+        lab.run("1.1.0", UPGRADE)
+    assert (caught.value.code, caught.value.exit_code) == ("rehearsal-failed", ExitCode.PREFLIGHT)
+    assert "the rehearsal was made to fail" in caught.value.details
+    assert lab.tree() == before
+    assert not any(call[:2] == ("systemctl", "stop") for call in lab.systemd.calls[calls:])
+
+
+def test_a_downgrade_keeps_the_data_and_can_itself_be_gone_back_from(lab: Lab) -> None:
+    lab.run("1.0.0")
+    lab.run("1.1.0", UPGRADE)
+    with pytest.raises(UsageError) as caught:
+        lab.run("1.0.0", UPGRADE)
+    assert caught.value.code == "version-lower" and "--allow-downgrade" in caught.value.remedy
+    report = "\n".join(lab.run("1.0.0", replace(UPGRADE, allow_downgrade=True)))
+    assert "App 1.0.0 is installed." in report and "To go back: app-ctl rollback --to 1.1.0" in report
+    assert lab.log()[2:] == ["migrated to 1.1.0", "1.1.0 goes back to 1.0.0", "migrated to 1.0.0"]
+    assert 'new_in = "1.0"' in (lab.layout.config_dir / "app.toml").read_text()
+    control.rollback(lab.found(), "1.1.0", lambda plan: True)
+    assert lab.log()[-1] == "migrated to 1.1.0"
+
+
+def test_it_is_said_how_long_the_product_was_away(lab: Lab) -> None:
+    assert "was away" not in "\n".join(lab.run("1.0.0"))
+    assert re.search(r"^  was away: +\d+\.\d s$", "\n".join(lab.run("1.1.0", UPGRADE)), re.MULTILINE)
+    (log,) = [text for path in lab.layout.log_dir.glob("install-*") if "upgrade" in (text := path.read_text())]
+    assert re.search(r"Z the product was away, from its stop until it answered: \d+\.\d s$", log, re.MULTILINE)

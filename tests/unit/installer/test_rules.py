@@ -9,10 +9,10 @@ from packaging.version import Version
 from installer.control import choose_target
 from installer.keyring import HostTrust
 from installer.request import Request
-from installer.rules import check_replay, chosen_mirror, decide
+from installer.rules import check_downgrade, check_hops, check_replay, chosen_mirror, decide
 from installer.state import ReleaseRecord, State, parse_state
 from payload.errors import IntegrityError, TrustError, UsageError
-from payload.manifest import Manifest
+from payload.manifest import Database, Manifest
 from payload.trust import Keyring, PrivateKey
 
 DIGEST, OTHER = ("sha256:" + letter * 64 for letter in "ab")
@@ -129,3 +129,30 @@ def test_the_mirror_is_remembered_unless_something_else_is_said(
 ) -> None:
     before = INSTALLED.model_copy(update={"mirror": remembered[0], "bundle_first": remembered[1]})
     assert chosen_mirror(request_, before) == meant
+
+
+def test_a_hop_that_must_come_first_is_named_with_the_way() -> None:
+    product = manifest("3.0", ">=1.0,<3").product.model_copy(update={"upgrade_hops": (Version("2.0"), Version("1.5"))})
+    with pytest.raises(UsageError) as caught:
+        check_hops(product, Version("1.1"))
+    assert (caught.value.code, caught.value.details) == ("upgrade-hop", "the way: 1.1 -> 1.5 -> 2.0 -> 3.0")
+    assert "1.5 must come first" in caught.value.brief and "the bundle of app 1.5" in caught.value.remedy
+    with pytest.raises(UsageError, match=r"2\.0 must come first"):
+        check_hops(product, Version("1.5"))
+    check_hops(product, Version("2.0"))
+
+
+def test_a_downgrade_needs_a_way_back_for_the_data() -> None:
+    request = replace(UPGRADE, allow_downgrade=True)
+    assert decide(request, INSTALLED, manifest("1.0"), DIGEST, "x") == "downgrade"
+    assert decide(request, INSTALLED, manifest("1.2"), DIGEST, "x") == "upgrade"
+    plain = manifest("1.1")
+    server = {"database": Database(path="app.db"), "migrate": ("app", "migrate")}
+    one_way = plain.model_copy(update={"server": plain.server.model_copy(update=server)})
+    both = one_way.model_copy(update={"server": one_way.server.model_copy(update={"downgrade": ("app", "back")})})
+    for lies_here, way in ((True, "app-ctl rollback --to 1.0"), (False, "stay with 1.1")):
+        with pytest.raises(UsageError) as caught:
+            check_downgrade(one_way, Version("1.0"), lies_here=lies_here)
+        assert caught.value.code == "downgrade-impossible" and way in caught.value.remedy
+        for fine in (plain, both):
+            check_downgrade(fine, Version("1.0"), lies_here=lies_here)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from installer.steps import BackUpDatabase, Host
+from installer.steps.database import back_up, row_counts, try_restore
+from payload.errors import StepError
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute('CREATE TABLE "odd ""name" (x)')
+        connection.executemany('INSERT INTO "odd ""name" VALUES (?)', [(n,) for n in range(3)])
+        connection.commit()
+    return path
+
+
+def test_a_backup_is_restored_for_a_test_and_nothing_of_that_stays(database: Path, tmp_path: Path) -> None:
+    step = BackUpDatabase(database=database, backup=tmp_path / "kept/app.db", reason="a test")
+    host = Host(scratch=tmp_path / "scratch")
+    step.apply(host, step.prepare(host))
+    assert row_counts(step.backup, copy=True) == {'odd "name': 3}
+    assert {path.name for path in tmp_path.iterdir()} - {"app.db-wal", "app.db-shm"} == {"app.db", "kept"}
+    assert [path.name for path in step.backup.parent.iterdir()] == ["app.db"]
+
+
+def test_a_backup_that_lacks_rows_or_is_damaged_is_found(database: Path, tmp_path: Path) -> None:
+    backup = tmp_path / "backup"
+    back_up(database, backup)
+    with closing(sqlite3.connect(backup)) as connection:
+        connection.execute('DELETE FROM "odd ""name" WHERE x = 1')
+        connection.commit()
+    with pytest.raises(StepError, match="does not hold") as caught:
+        try_restore(backup, database)
+    assert caught.value.details == 'odd "name: 3 rows, there 2'
+    backup.write_bytes(backup.read_bytes()[:4096])
+    with pytest.raises(StepError, match="integrity check"):
+        try_restore(backup, database)
+    assert not list(tmp_path.glob(".*"))
