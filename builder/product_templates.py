@@ -30,6 +30,11 @@ def template_problems(raw: dict[str, Any], folder: Path) -> Iterator[Problem]:
     for pattern in _STRINGS:
         for path, source in texts(raw, *pattern):
             yield from (Problem(path, message) for _, message in _mistakes(source, answers))
+    for path, source in texts(raw, "preflight", "check", "*", "condition"):
+        try:
+            _ENVIRONMENT.compile_expression(source)
+        except TemplateSyntaxError as error:
+            yield Problem(path, f"is no expression: {error.message}")
     for pattern in _FILES:
         for path, name in texts(raw, *pattern):
             if (folder / name).is_file():

@@ -116,6 +116,9 @@ def bundle_app(program: str) -> typer.Typer:
         ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, do nothing.")] = False,
         preflight: Annotated[bool, typer.Option("--preflight", help="Say what does not fit, do nothing.")] = False,
+        report: Annotated[
+            Path | None, typer.Option("--report", metavar="FILE", help="With --preflight: a page about it, as HTML.")
+        ] = None,
         json_output: Annotated[bool, typer.Option("--json", help="JSON, for all that shows something.")] = False,
         version: Annotated[bool, typer.Option("--version", help="Show product and version.")] = False,
     ) -> None:
@@ -152,6 +155,7 @@ def bundle_app(program: str) -> typer.Typer:
             patterns=tuple(files or ()),
             volumes=tuple(volumes or ()),
             json=json_output,
+            report=report,
         )
         check_request(request, program)
         run: Callable[[Request, Path], ExitCode] = import_module(_MODULES[request.action]).run

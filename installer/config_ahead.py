@@ -9,13 +9,14 @@ from installer.layout import Layout
 from installer.merging import Conflict
 from installer.offer import SHIPPED_FOLDER
 from installer.plan import Plan
-from installer.preflight import Finding
+from installer.preflight import Misfit, Result, finding
 from installer.request import ConfigConflicts
 from installer.state import State
 from installer.steps import WriteConfig
 from installer.steps.config import RenderedConfig, read_config
 from payload.digest import digest_bytes
 
+_CHECK = "config-conflict"
 _LINES = 3
 """So many lines of each side are shown."""
 
@@ -35,20 +36,18 @@ def shipped_config(layout: Layout, state: State) -> dict[Path, str]:
     return texts
 
 
-def config_findings(plan: Plan, policy: ConfigConflicts) -> tuple[Finding, ...]:
-    """A finding for each conflict of `plan`; strict when the operator wants none."""
+def config_result(plan: Plan, policy: ConfigConflicts) -> Result:
+    """A check with a finding for each conflict of `plan`; strict when the operator wants none."""
     files = (file for step in plan.steps if isinstance(step, WriteConfig) for file in step.files)
-    return tuple(
-        Finding(
-            "config-conflict",
-            f"{file.path}, line {conflict.line}: you and the vendor changed the same place\n{_sides(conflict)}",
-            "one of both",
-            _fix(file, policy),
-            strict=policy == "refuse",
-        )
-        for file in files
-        for conflict in file.merged().conflicts
-    )
+    conflicts = [(file, conflict) for file in files for conflict in file.merged().conflicts]
+    findings = (finding(_CHECK, _misfit(*each, policy), strict=policy == "refuse") for each in conflicts)
+    about = "your changes of the configuration and the vendor's go together"
+    return Result(_CHECK, about, "strict" if policy == "refuse" else "advisory", tuple(findings))
+
+
+def _misfit(file: RenderedConfig, conflict: Conflict, policy: ConfigConflicts) -> Misfit:
+    place = f"{file.path}, line {conflict.line}: you and the vendor changed the same place"
+    return Misfit(f"{place}\n{_sides(conflict)}", "one of both", _fix(file, policy))
 
 
 def _fix(file: RenderedConfig, policy: ConfigConflicts) -> str:

@@ -8,18 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from installer.answers import Answers, Sources, read_answers_file, read_kept, resolve
-from installer.config_ahead import config_findings, shipped_config
-from installer.facts import Facts, gather
+from installer.config_ahead import config_result, shipped_config
+from installer.examining import examine_host, look
+from installer.facts import homes
 from installer.lock import exclusive
 from installer.logged import run_logged
 from installer.mirror_choice import with_own_mirrors
 from installer.offer import Offer, installed_offer, make_offer
 from installer.outlook import NOTHING_TO_DO, Outlook, Wish, look_ahead
 from installer.packages import kept_packages
-from installer.parts import Chosen, Site, links_of
+from installer.parts import Chosen, Site
 from installer.plan import Mode, Plan
 from installer.planning import plan_install, plan_repair, plan_upgrade
-from installer.preflight import Finding, Subject, examine, report_lines
+from installer.preflight import Finding, Result, findings_of, report_lines
 from installer.report import final_report
 from installer.rules import Meaning, check_downgrade, check_replay, choose_base, chosen_mirror, decide
 from installer.session import Session, new_run, new_trust, open_session
@@ -31,12 +32,12 @@ from installer.survey import missing_packages, survey, unit_states
 from installer.traces import Traces
 from installer.transaction import recover, unfinished
 from payload.errors import BusyError, IntegrityError, PreflightError, UsageError
-from payload.events import Note, stage
+from payload.events import Note
 from payload.trust import names
 from repos.dialect import Source
 from repos.dnf import detect
 from repos.offline import bundle_id
-from repos.preview import NO_CHANGE, Preview
+from repos.preview import Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,15 @@ class Prepared:
     mode: Mode
     offer: Offer
     answers: Answers
-    facts: Facts
-    findings: tuple[Finding, ...]
+    results: tuple[Result, ...] = ()
+    """Of all checks; none were made when there is nothing to do."""
     notes: tuple[str, ...] = ()
     outlook: Outlook = NOTHING_TO_DO
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What does not fit, strict first."""
+        return findings_of(self.results)
 
 
 def install(session: Session) -> tuple[str, ...]:
@@ -97,19 +103,18 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
         check_replay(session.request, index.manifest, index.created, session.trusted.host, session.program)
     answers = _answers(session, environment, meaning)
     offer = make_offer(index, session.bundle.release, session.bundle.read, session.layout, answers.values)
-    facts = _facts(session, offer)
+    site = _site(session, offer, base)
     if meaning == "same":
-        return _same_again(session, offer, answers, _site(session, facts, base), facts)
-    chosen, findings = _choose(session, meaning, offer, facts, answers)
-    site = _site(session, facts, base)
+        return _same_again(session, offer, answers, site)
+    chosen, results = _choose(session, meaning, offer, answers)
     if meaning == "install" or session.state is None:
-        exists = offer.manifest.user in facts.homes
+        exists = offer.manifest.user in site.homes
         plan = plan_install(site, offer, chosen, user_exists=exists)
     else:
         newer = _installed_newer(session, session.state, offer) if meaning == "downgrade" else None
         plan = plan_upgrade(site, offer, chosen, session.state, newer)
-    findings += config_findings(plan, session.request.config_conflicts)
-    return Prepared(plan, meaning, offer, answers, facts, findings, outlook=chosen.outlook)
+    results += (config_result(plan, session.request.config_conflicts),)
+    return Prepared(plan, meaning, offer, answers, results, outlook=chosen.outlook)
 
 
 def refuse(findings: tuple[Finding, ...]) -> None:
@@ -138,7 +143,7 @@ def require_root() -> None:
         raise UsageError("not-root", "only root may change this host", remedy="run it with sudo, or as root")
 
 
-def _same_again(session: Session, offer: Offer, answers: Answers, site: Site, facts: Facts) -> Prepared:
+def _same_again(session: Session, offer: Offer, answers: Answers, site: Site) -> Prepared:
     if session.state is None:
         raise UsageError("nothing-installed", "nothing is installed")
     found = survey(session.layout, offer, session.bundle.index)
@@ -150,12 +155,12 @@ def _same_again(session: Session, offer: Offer, answers: Answers, site: Site, fa
         )
         if any(state != "active" for state in states.values()):
             notes += (f"Stopped units are left stopped. To start them: {session.name}-ctl start",)
-        return Prepared(None, "repair", offer, answers, facts, (), notes)
+        return Prepared(None, "repair", offer, answers, notes=notes)
     for problem in found.problems:
         session.sink.emit(Note(problem, "warning"))
-    chosen, findings = _choose(session, "repair", offer, facts, answers)
+    chosen, results = _choose(session, "repair", offer, answers)
     plan = plan_repair(site, offer, chosen, session.state, venv=found.venv)
-    return Prepared(plan, "repair", offer, answers, facts, findings, outlook=chosen.outlook)
+    return Prepared(plan, "repair", offer, answers, results, outlook=chosen.outlook)
 
 
 def _installed_newer(session: Session, state: State, offer: Offer) -> Offer:
@@ -187,63 +192,26 @@ def _answers(session: Session, environment: Mapping[str, str], meaning: Meaning)
     return resolve(session.bundle.index.manifest.answers, questions, sources)
 
 
-def _facts(session: Session, offer: Offer) -> Facts:
-    layout = session.layout
-    paths = (layout.prefix, layout.images_dir, layout.root / "usr", layout.state_dir)
-    users = {offer.manifest.user, *(key.authorize for key in offer.manifest.ssh_keys if key.authorize)}
-    with stage(session.sink, "facts", "look at the host"):
-        return gather(session.host, layout.root, paths, sorted(users))
-
-
-def _examine(
-    session: Session, mode: Mode, offer: Offer, facts: Facts, preview: Preview, *, packages: bool
-) -> tuple[Finding, ...]:
-    layout = session.layout
-    database = offer.manifest.server.database
-    path = layout.data_dir / database.path if database else None
-    subject = Subject(
-        mode=mode,
-        facts=facts,
-        layout=layout,
-        offer=offer,
-        created=session.bundle.index.created,
-        state=session.state,
-        database_size=path.stat().st_size if path and path.is_file() else 0,
-        foreign_commands=_foreign_commands(session, offer),
-        packages_to_install=packages,
-        preview=preview,
-    )
-    return examine(subject)
-
-
-def _foreign_commands(session: Session, offer: Offer) -> tuple[str, ...]:
-    layout = session.layout
-    ours = {*(session.state.links if session.state else ()), *([str(layout.ctl)] if session.state else [])}
-    wanted = [str(link.path) for link in links_of(layout, offer)] + [str(layout.ctl)]
-    return tuple(path for path in wanted if os.path.lexists(path) and path not in ours)
-
-
-def _choose(
-    session: Session, mode: Mode, offer: Offer, facts: Facts, answers: Answers
-) -> tuple[Chosen, tuple[Finding, ...]]:
+def _choose(session: Session, mode: Mode, offer: Offer, answers: Answers) -> tuple[Chosen, tuple[Result, ...]]:
     """Where packages come from and what installing them does, and what of the host does not fit.
 
     The package manager is asked only on a host that fits otherwise.
     """
     mirror, bundle_first = chosen_mirror(session.request, session.state)
     missing = missing_packages(offer)
-    findings = _examine(session, mode, offer, facts, NO_CHANGE, packages=missing != ())
+    facts = look(session, offer)
+    results = examine_host(session, mode, offer, facts, packages=missing != ())
     outlook = NOTHING_TO_DO
-    if missing is not None and not any(finding.strict for finding in findings):
+    if missing is not None and not any(finding.strict for finding in findings_of(results)):
         state = session.state
         own = state.packages_added if state else ()
         at_hand = kept_packages(session.layout.release(state.current) if state else offer.release)
         wish = Wish(missing, mirror, offer.release, own, bundle_first, session.request.allow_removals, at_hand)
         outlook = _look_ahead(session, offer, wish)
-        findings = _examine(session, mode, offer, facts, outlook.preview, packages=missing != ())
+        results = examine_host(session, mode, offer, facts, preview=outlook.preview, packages=missing != ())
     older = _older_source(session, offer)
     shipped = shipped_config(session.layout, session.state) if session.state else {}
-    return Chosen(answers.values, answers.generated, outlook, older, mirror, bundle_first, shipped), findings
+    return Chosen(answers.values, answers.generated, outlook, older, mirror, bundle_first, shipped), results
 
 
 def _look_ahead(session: Session, offer: Offer, wish: Wish) -> Outlook:
@@ -263,13 +231,14 @@ def _older_source(session: Session, offer: Offer) -> Source | None:
     return Source(reposdir, (name,)) if (reposdir / BUNDLE_NAME).is_file() else None
 
 
-def _site(session: Session, facts: Facts, base: BaseRelease | None) -> Site:
+def _site(session: Session, offer: Offer, base: BaseRelease | None) -> Site:
     units = tuple(unit for unit in session.state.units if "@." not in unit) if session.state else ()
+    users = {offer.manifest.user, *(key.authorize for key in offer.manifest.ssh_keys if key.authorize)}
     return Site(
         layout=session.layout,
         run=new_run(session.layout),
         stamp=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        homes=facts.homes,
+        homes=homes(users, session.host),
         active=not units or bool(active_units(units, session.host)),  # a release without units was not stopped
         start=session.request.start,
         trust=new_trust(session),

@@ -8,8 +8,10 @@ from pathlib import Path
 import typer
 
 from installer import flow, host_views, screen
+from installer.preflight.report import html_report, reported_host
 from installer.request import Request
 from installer.session import Session, open_session
+from installer.views import View
 from payload.errors import ExitCode
 
 
@@ -34,6 +36,9 @@ def _look(session: Session) -> ExitCode:
         view, _ = host_views.dry_run(session, os.environ)
         screen.show(view, session.request.json)
         return ExitCode.OK
-    view, prepared = host_views.preflight(session, os.environ)
-    screen.show(view, session.request.json)
-    return ExitCode.PREFLIGHT if any(finding.strict for finding in prepared.findings) else ExitCode.OK
+    report = host_views.preflight(session, os.environ)
+    if session.request.report is not None:
+        title = f"{session.bundle.index.manifest.product.title} {report.version}"
+        screen.write(session.request.report, html_report(title, (reported_host(report),)))
+    screen.show(View(report.body(), report.lines()), session.request.json)
+    return ExitCode.OK if report.fits else ExitCode.PREFLIGHT

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from installer.flow import Prepared, prepare
 from installer.outlook import Outlook
 from installer.preflight import report_lines
+from installer.preflight.report import HostReport, host_report
 from installer.session import Session
 from installer.transaction import unfinished
 from installer.views import View
 
 
-def preflight(session: Session, environment: Mapping[str, str]) -> tuple[View, Prepared]:
-    """What does not fit on this host."""
+def preflight(session: Session, environment: Mapping[str, str]) -> HostReport:
+    """What fits on this host and what does not."""
     prepared = prepare(session, environment)
-    body = {
-        "fits": not any(finding.strict for finding in prepared.findings),
-        "mode": prepared.mode,
-        "findings": [asdict(finding) for finding in prepared.findings],
-    }
-    lines = report_lines(prepared.findings) or (f"this host fits: {prepared.mode} can go on",)
-    return View(body, lines), prepared
+    return host_report(session.name, prepared.offer.version, socket.gethostname(), prepared.mode, prepared.results)
 
 
 def dry_run(session: Session, environment: Mapping[str, str]) -> tuple[View, Prepared]:

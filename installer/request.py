@@ -41,6 +41,8 @@ class Request:
     volumes: tuple[Path, ...] = ()
     """Folders with parts of a split bundle, besides its own."""
     json: bool = False
+    report: Path | None = None
+    """Where `preflight` writes its page."""
 
     @property
     def only_shows(self) -> bool:
@@ -80,6 +82,12 @@ def check_request(request: Request, program: str) -> Request:
             f"what is {request.patterns[0]!r} for?",
             details="files are named with --extract only",
             remedy=f"bash {program} --extract DIR FILE..., or see --help",
+        )
+    if request.report is not None and request.action != "preflight":
+        raise UsageError(
+            "report-without-preflight",
+            "--report goes with --preflight",
+            remedy=f"bash {program} -o --preflight --report FILE",
         )
     if request.mirror == "":
         raise UsageError("mirror-empty", "-R needs a mirror", remedy="-R NAME, -R URL or -R auto; see --info for names")

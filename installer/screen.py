@@ -15,6 +15,7 @@ import typer
 from installer.dialogue import Dialogue, TerminalDialogue, on_terminal
 from installer.request import Request
 from installer.views import View
+from payload.effects import atomic_write
 from payload.errors import UsageError
 from payload.events import JsonSink, Sink, TeeSink, sink_for
 
@@ -22,6 +23,18 @@ from payload.events import JsonSink, Sink, TeeSink, sink_for
 def show(view: View, as_json: bool) -> None:
     """Print a view."""
     typer.echo(json.dumps(view.body, indent=2, ensure_ascii=False) if as_json else "\n".join(view.lines))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a report, whole or not at all.
+
+    Raises:
+        UsageError: that cannot be.
+    """
+    try:
+        atomic_write(path, text.encode())
+    except OSError as error:
+        raise UsageError("report-unwritable", f"cannot write {path}: {error.strerror}") from error
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from payload.fields import (
     UpstreamUrl,
     Url,
 )
+from payload.requirements import Requirements
 from payload.version import Version, VersionRange
 
 
@@ -259,13 +260,6 @@ class SshKey(Document):
 
     path: RelativePath
     authorize: str | None = None
-
-
-class Requirements(Document):
-    """What preflight asks of the host besides the target."""
-
-    memory_mb: int = Field(default=0, ge=0)
-    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
 
 
 class Trust(Document):

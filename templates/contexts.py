@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from payload.format import TRAILER_SIZE
 from payload.texts import LISTING_COLUMNS
@@ -47,3 +49,58 @@ class ServingContext:
     current: str
     address: str
     user: str
+
+
+class ReportedFinding(Protocol):
+    """A row of a preflight report. All texts are foreign; the template escapes them."""
+
+    @property
+    def id(self) -> str:
+        """The check."""
+
+    @property
+    def seen(self) -> str:
+        """What is there."""
+
+    @property
+    def wanted(self) -> str:
+        """What should be there."""
+
+    @property
+    def fix(self) -> str:
+        """A command or a sentence."""
+
+
+class ReportedCheck(Protocol):
+    """A check that a host passed."""
+
+    @property
+    def id(self) -> str:
+        """The check."""
+
+    @property
+    def about(self) -> str:
+        """What is so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedHost:
+    """A host in a preflight report. `problem` says why there are no results, where there are none."""
+
+    name: str
+    fits: bool
+    verdict: str
+    strict: Sequence[ReportedFinding] = ()
+    advice: Sequence[ReportedFinding] = ()
+    passed: Sequence[ReportedCheck] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightContext:
+    """`report/preflight.html.j2`. `made` is the time as text, `fitting` the number of hosts that fit."""
+
+    title: str
+    made: str
+    hosts: tuple[ReportedHost, ...]
+    fitting: int

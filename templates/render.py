@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from payload.errors import InputError
@@ -21,7 +21,7 @@ _OWN = Environment(
     keep_trailing_newline=True,
     trim_blocks=True,
     lstrip_blocks=True,
-    autoescape=False,  # noqa: S701 - shell, INI and systemd text, no HTML
+    autoescape=select_autoescape(("html.j2",), default=False),  # the others are shell, INI and systemd text
 )
 _PRODUCT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
@@ -81,6 +81,24 @@ def render_text(source: str, context: ProductContext, *, where: str) -> str:
             f"{where} cannot be rendered",
             details=f"{type(error).__name__}: {error.message}",
             remedy=f"known variables: {', '.join(sorted(PRODUCT_VARIABLES))}",
+        ) from error
+
+
+def holds(expression: str, values: Mapping[str, object], *, where: str) -> bool:
+    """Whether a product's expression over `values` is true.
+
+    Raises:
+        InputError: it is malformed, names something unknown, compares what cannot be compared, or does what the sandbox
+            forbids.
+    """
+    try:
+        return bool(_PRODUCT.compile_expression(expression, undefined_to_none=False)(**values))
+    except (TemplateError, TypeError, ArithmeticError) as error:
+        raise InputError(
+            "condition-invalid",
+            f"{where} cannot be decided",
+            details=f"{type(error).__name__}: {error}",
+            remedy=f"known values: {', '.join(sorted(values))}",
         ) from error
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 import typer
@@ -17,7 +18,9 @@ from builder.cli import app as builder_app
 from builder.manifest import load_manifest
 from installer.cli import bundle_app
 from installer.control_cli import control_app
+from installer.facts.model import Facts, FileSystem
 from payload.manifest import Manifest
+from payload.requirements import KNOWN_CHECKS
 from payload.trust import PrivateKey
 from templates.render import PRODUCT_VARIABLES
 from tests.paths import CHECKOUT
@@ -116,6 +119,24 @@ def test_the_examples_are_one_manifest_that_uses_every_key(tmp_path: Path) -> No
     assert manifest.product.name == "shop"
 
 
+# --- docs/preflight.md ------------------------------------------------------------------------------------------------
+
+
+def test_every_check_is_listed_as_it_is() -> None:
+    shown = rows(section("preflight.md", "All checks"))
+    assert list(shown.items()) == [(name, (check.level, check.about)) for name, check in KNOWN_CHECKS.items()]
+
+
+def test_every_fact_that_a_condition_can_name_is_listed() -> None:
+    shown = rows(section("preflight.md", "What a product asks"))
+    kinds = get_type_hints(Facts)
+    assert list(shown) == [field.name for field in fields(Facts)]
+    for name, (parts,) in shown.items():
+        kind = FileSystem if name == "file_systems" else kinds[name]
+        if is_dataclass(kind):
+            assert set(re.findall(r"`([a-z0-9_]+)`", parts)) == {field.name for field in fields(kind)}
+
+
 # --- docs/operating.md, docs/mirror.md --------------------------------------------------------------------------------
 
 
@@ -188,7 +209,7 @@ def test_every_promise_of_the_readme_names_a_test() -> None:
 def test_the_tool_knows_no_product() -> None:
     """The names of the reference product, of its parts and of its API are nowhere in the tool."""
     manifest = CHECKOUT / "management" / "bundle.toml"
-    words = ["sealift-server", "sealift-cli", "sealift_console_agent", "sealift_host_agent", "KVM", "ConsoleProxy",
+    words = ["sealift-server", "sealift-cli", "sealift_console_agent", "sealift_host_agent", "ConsoleProxy",
              "websockify", "admin_password", "listen_port", "management_ip", "datasette"]  # fmt: skip
     assert all(word in manifest.read_text() for word in ("sealift-server", "admin_password", "listen_port"))
     suspects = re.compile("|".join(map(re.escape, words)), re.IGNORECASE)

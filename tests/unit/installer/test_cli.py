@@ -107,7 +107,7 @@ def test_preflight_lists_everything_and_exits_20_when_something_does_not_fit(  #
     exit_code, out, _ = call("-o", "--preflight", "--json", "--key", str(bundle[1]))
     body = json.loads(out)
     assert exit_code == (0 if body["fits"] else ExitCode.PREFLIGHT)
-    assert {"fits", "mode", "findings"} == set(body)
+    assert {"product", "version", "host", "mode", "fits", "findings", "passed"} == set(body)
 
 
 def test_control_command_without_the_product(
