@@ -20,6 +20,7 @@ from payload.errors import ExitCode, SealiftError, UsageError
 BUNDLE_VARIABLE = "SEALIFT_BUNDLE"
 NAME_PATTERN = r"[a-z][a-z0-9-]{0,30}"
 _SHOW, _HOST, _CONTROL = "installer.show_commands", "installer.host_commands", "installer.control_cli"
+_NODES = "installer.nodes.commands"
 _MODULES: Mapping[Action, str] = {
     "version": _SHOW,
     "info": _SHOW,
@@ -116,6 +117,12 @@ def bundle_app(program: str) -> typer.Typer:
         ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, do nothing.")] = False,
         preflight: Annotated[bool, typer.Option("--preflight", help="Say what does not fit, do nothing.")] = False,
+        hosts: Annotated[
+            Path | None,
+            typer.Option(
+                "--hosts", metavar="INVENTORY", help="With -u or --preflight: on all nodes that this file names."
+            ),
+        ] = None,
         report: Annotated[
             Path | None, typer.Option("--report", metavar="FILE", help="With --preflight: a page about it, as HTML.")
         ] = None,
@@ -156,9 +163,11 @@ def bundle_app(program: str) -> typer.Typer:
             volumes=tuple(volumes or ()),
             json=json_output,
             report=report,
+            hosts=hosts,
         )
         check_request(request, program)
-        run: Callable[[Request, Path], ExitCode] = import_module(_MODULES[request.action]).run
+        module = _MODULES[request.action] if request.hosts is None else _NODES
+        run: Callable[[Request, Path], ExitCode] = import_module(module).run
         raise typer.Exit(run(request, Path(os.environ[BUNDLE_VARIABLE])))
 
     return app

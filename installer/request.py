@@ -43,6 +43,8 @@ class Request:
     json: bool = False
     report: Path | None = None
     """Where `preflight` writes its page."""
+    hosts: Path | None = None
+    """The inventory of the nodes that are meant, instead of this host."""
 
     @property
     def only_shows(self) -> bool:
@@ -82,6 +84,14 @@ def check_request(request: Request, program: str) -> Request:
             f"what is {request.patterns[0]!r} for?",
             details="files are named with --extract only",
             remedy=f"bash {program} --extract DIR FILE..., or see --help",
+        )
+    if request.hosts is not None and not (
+        request.action == "preflight" or (request.action == "install" and request.upgrade)
+    ):
+        raise UsageError(
+            "hosts-alone",
+            "--hosts goes with --preflight, or with -u",
+            remedy=f"bash {program} -u --preflight --hosts FILE, or bash {program} -u --hosts FILE",
         )
     if request.report is not None and request.action != "preflight":
         raise UsageError(

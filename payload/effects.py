@@ -11,6 +11,7 @@ import glob
 import grp
 import os
 import pwd
+import selectors
 import signal
 import subprocess
 import tempfile
@@ -27,6 +28,7 @@ from payload.errors import CommandError
 _INHERITED: ContextVar[tuple[int, ...]] = ContextVar("inherited", default=())
 _GRACE = 5.0
 """Seconds that a child's group gets to end by itself after SIGTERM."""
+_BLOCK = 1 << 16
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT = (
@@ -79,15 +81,18 @@ def run(
     check: bool = True,
     user: str | None = None,
     on_line: Callable[[str], None] | None = None,
+    limit: int | None = None,
 ) -> Completed:
     """Run a child to its end.
 
     `user` runs it with that user's uid, gid and groups. `on_line` gets each line of stdout and stderr (then merged into
-    `output`) as it comes. The child leads a process group of its own; when this process is interrupted or
-    `timeout` (seconds) passes, the whole group is ended.
+    `output`) as it comes. With `limit`, it gets no `stdin`, and is ended when it says more bytes than that. The child
+    leads a process group of its own; when this process is interrupted or `timeout` (seconds) passes, the whole group is
+    ended.
 
     Raises:
-        CommandError: the child is not there, was ended by the timeout, or (with `check`) exited non-zero.
+        CommandError: the child is not there, was ended by the timeout or for its `limit`, or (with `check`) exited
+            non-zero.
     """
     words = tuple(str(word) for word in argv)
     merged = on_line is not None
@@ -111,7 +116,13 @@ def run(
     except OSError as error:
         raise CommandError(words, 127, f"{words[0]}: {error.strerror}") from error
     try:
-        output, errors = _communicate(child, stdin, timeout, on_line)
+        if limit is None:
+            output, errors = _communicate(child, stdin, timeout, on_line)
+        else:
+            output, errors = _bounded(child, timeout, limit)
+    except _TooMuchError:
+        _end_group(child)
+        raise CommandError(words, 125, f"said more than {limit} bytes") from None
     except subprocess.TimeoutExpired:
         _end_group(child)
         raise CommandError(words, 124, f"no end after {timeout:g} s") from None
@@ -149,6 +160,35 @@ def _communicate(
     finally:
         watchdog.cancel()
     return "".join(lines), ""
+
+
+class _TooMuchError(Exception):
+    """A child said more than it may."""
+
+
+def _bounded(child: subprocess.Popen[str], timeout: float | None, limit: int) -> tuple[str, str]:
+    """What the child says on its two pipes, never more than `limit` bytes in memory."""
+    said = {pipe.fileno(): bytearray() for pipe in (child.stdout, child.stderr) if pipe is not None}
+    deadline = None if timeout is None else time.monotonic() + timeout
+
+    def left() -> float | None:
+        if deadline is not None and time.monotonic() >= deadline:
+            raise subprocess.TimeoutExpired(child.args, timeout or 0)
+        return None if deadline is None else deadline - time.monotonic()
+
+    with selectors.DefaultSelector() as selector:
+        for fd in said:
+            selector.register(fd, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select(left()):
+                if not (block := os.read(key.fd, _BLOCK)):
+                    selector.unregister(key.fd)
+                said[key.fd] += block
+            if sum(map(len, said.values())) > limit:
+                raise _TooMuchError
+    child.wait(left())
+    output, errors = (bytes(each).decode(errors="replace") for each in said.values())
+    return output, errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,10 +57,10 @@ def look_at_packages(host: Host, conflicts: Sequence[str]) -> Packages:
 
 
 def _tool_fault(host: Host, tool: str) -> str | None:
-    """dnf writes a log even when it only says its version; nothing of the host is to change."""
-    with tempfile.TemporaryDirectory(prefix="sealift-") as logs:
-        own = () if tool == "yum" else (f"--setopt=logdir={logs}",)
-        return fault(host, tool, *own, "--version")
+    """What keeps it from starting: asked for repositories where there are none, with logs and caches elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="sealift-") as scratch:
+        places = (f"--setopt={name}={scratch}" for name in ("logdir", "cachedir", "reposdir"))
+        return fault(host, tool, "-C", *places, "--quiet", "repolist")
 
 
 def duplicates(installed: Sequence[str]) -> tuple[str, ...]:

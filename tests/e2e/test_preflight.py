@@ -115,7 +115,7 @@ def running(host: Host, script: str, *words: str) -> Iterator[None]:
 def test_every_check_has_a_result(examined: Examined) -> None:
     report = examined.report()
     seen = {each["id"] for each in (*report["findings"], *report["passed"])}
-    assert seen == {name for name, check in KNOWN_CHECKS.items() if check.level != "off"}
+    assert seen >= {name for name, check in KNOWN_CHECKS.items() if check.level != "off"}
 
 
 def test_a_port_in_use_names_its_program(examined: Examined) -> None:
