@@ -1,4 +1,4 @@
-"""What preflight needs of a bundle, as a sparse copy: tens of megabytes go to each node, not tens of gigabytes."""
+"""What preflight needs of a bundle, as a sparse copy: packages, wheels and images stay here."""
 
 from __future__ import annotations
 
