@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
+from installer.plan import Mode
 from installer.preflight.model import TEXT_LIMIT, Finding, Result, findings_of, report_lines
 from payload.document import Document
 from payload.fields import Name
@@ -54,7 +55,7 @@ class HostReport(Document):
     version: _Text
     host: _Text
     """The host's own name for itself."""
-    mode: Literal["install", "upgrade", "repair"]
+    mode: Mode
     fits: bool
     findings: tuple[Found, ...] = Field(max_length=_ROWS)
     passed: tuple[Passed, ...] = Field(max_length=_ROWS)
