@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from installer.steps.base import Host, Nothing, Step, register
-from installer.steps.saved import SavedFile, SavedFiles, missing_parents, remove_empty, remove_tree, restore, save
+from installer.steps.saved import SavedFile, SavedFiles, remove_empty, remove_tree, restore, save
 from payload.effects import atomic_write
 
 
@@ -22,21 +22,13 @@ class NewFile:
     mode: int = 0o644
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenFiles:
-    """What was there before, and the folders that were not."""
-
-    saved: SavedFiles
-    folders: tuple[Path, ...]
-
-
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WriteFiles(Step[WrittenFiles]):
+class WriteFiles(Step[SavedFiles]):
     """Write files that belong to the installer, root's."""
 
     kind: ClassVar[str] = "write-files"
-    undo_type: ClassVar[type[Any]] = WrittenFiles
+    undo_type: ClassVar[type[Any]] = SavedFiles
     what: str
     files: tuple[NewFile, ...]
 
@@ -45,21 +37,18 @@ class WriteFiles(Step[WrittenFiles]):
         return f"write {self.what}"
 
     @override
-    def prepare(self, host: Host) -> WrittenFiles:
-        folders = {folder for file in self.files for folder in missing_parents(file.path.parent)}
-        deepest_first = tuple(sorted(folders, key=lambda folder: len(folder.parts), reverse=True))
-        return WrittenFiles(save((file.path for file in self.files), host.scratch), deepest_first)
+    def prepare(self, host: Host) -> SavedFiles:
+        return save((file.path for file in self.files), host.scratch)
 
     @override
-    def apply(self, host: Host, undo: WrittenFiles) -> None:
+    def apply(self, host: Host, undo: SavedFiles) -> None:
         for file in self.files:
             file.path.parent.mkdir(parents=True, exist_ok=True)
             atomic_write(file.path, file.content.encode(), mode=file.mode)
 
     @override
-    def undo(self, undo: WrittenFiles, host: Host) -> None:
-        restore(undo.saved)
-        remove_empty(undo.folders)
+    def undo(self, undo: SavedFiles, host: Host) -> None:
+        restore(undo)
 
 
 @register

@@ -35,9 +35,10 @@ class SavedFile:
 
 @dataclass(frozen=True, slots=True)
 class SavedFiles:
-    """Undo data of steps that change files."""
+    """Undo data of steps that change files. `folders` are those above them that were not there, deepest first."""
 
     files: tuple[SavedFile, ...] = ()
+    folders: tuple[Path, ...] = ()
 
 
 _LIST = TypeAdapter(SavedFiles)
@@ -52,7 +53,8 @@ def save(paths: Iterable[Path], folder: Path) -> SavedFiles:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     saved = tuple(_save(path, folder / f"{n:03}-{path.name}") for n, path in enumerate(paths))
     fsync_dir(folder)
-    return SavedFiles(saved)
+    missing = {above for file in saved for above in missing_parents(file.path.parent)}
+    return SavedFiles(saved, tuple(sorted(missing, key=lambda above: len(above.parts), reverse=True)))
 
 
 def _save(path: Path, copy: Path) -> SavedFile:
@@ -69,7 +71,7 @@ def _save(path: Path, copy: Path) -> SavedFile:
 
 
 def restore(saved: SavedFiles) -> None:
-    """Make every path again what it was. Folders that are gone are not made: then the file has no place either."""
+    """Make every path again what it was, and remove the folders that were made for them."""
     for file in saved.files:
         remove_leftovers(file.path)
         if file.absent:
@@ -80,6 +82,7 @@ def restore(saved: SavedFiles) -> None:
             atomic_symlink(file.path, file.target)
         elif file.copy is not None:
             atomic_write(file.path, file.copy.read_bytes(), mode=file.mode, owner=(file.uid, file.gid))
+    remove_empty(saved.folders)
 
 
 def keep(saved: SavedFiles, listing: Path) -> None:

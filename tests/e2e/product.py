@@ -52,7 +52,10 @@ def version(host: Host) -> str:
 
 
 def database(host: Host) -> dict[str, list[str]]:
-    """All rows of the tables that people fill, as text. The engine's own change at every start."""
+    """All rows of the tables that people fill, as text; empty without a database. The engine's own change at every
+    start."""
+    if not host.exists("/var/lib/sealift/sealift.db"):
+        return {}
     script = (
         "import sqlite3, json; c = sqlite3.connect('file:/var/lib/sealift/sealift.db?mode=ro', uri=True)\n"
         "names = [r[0] for r in c.execute(\"select name from sqlite_master where type = 'table' order by name\")]\n"
@@ -65,7 +68,9 @@ def database(host: Host) -> dict[str, list[str]]:
 
 
 def schema(host: Host) -> str:
-    """The database's schema."""
+    """The database's schema; empty without a database."""
+    if not host.exists("/var/lib/sealift/sealift.db"):
+        return ""
     script = (
         "import sqlite3; c = sqlite3.connect('file:/var/lib/sealift/sealift.db?mode=ro', uri=True)\n"
         "print('\\n'.join(sorted(r[0] or '' for r in c.execute('select sql from sqlite_master'))))"

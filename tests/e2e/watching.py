@@ -44,6 +44,11 @@ def journals(host: Host) -> set[str]:
     return set(host.run(["ls", JOURNALS], check=False).stdout.split())
 
 
+def last_journal(host: Host) -> list[str]:
+    """The records of the newest journal on the host, a line each."""
+    return host.sh(f"cat $(ls -tr {JOURNALS}/*.jsonl | tail -1)").splitlines()
+
+
 def watch(host: Host, what: str, action: str = "") -> list[str]:
     """The command line of a watcher on `host`: ends when the next run's journal has begun a step of the kind `what`,
     or has `what` records. The action `fill` takes all room of the disk at that moment."""

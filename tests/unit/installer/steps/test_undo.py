@@ -11,6 +11,7 @@ import pytest
 from installer.steps import (
     BackUpDatabase,
     Host,
+    MakeLinks,
     MakeSshKey,
     RevokeSshKey,
     Switch,
@@ -19,6 +20,7 @@ from installer.steps import (
     load_step,
     load_undo,
 )
+from installer.steps.links import Link
 from installer.steps.sshkey import Admission
 from payload.errors import IntegrityError, StepError
 
@@ -99,6 +101,17 @@ def test_switch_and_its_undo(tmp_path: Path, host: Host) -> None:
     step.undo(undo, host)
     step.undo(undo, host)
     assert not step.current.is_symlink()
+
+
+def test_folders_made_for_files_go_with_them_but_not_with_those_of_others(tmp_path: Path, host: Host) -> None:
+    links = (Link(tmp_path / "local/bin/app", "elsewhere"), Link(tmp_path / "local/sbin/app", "elsewhere"))
+    step = MakeLinks(links=links, reason="a test")
+    undo = step.prepare(host)
+    step.apply(host, undo)
+    (tmp_path / "local/sbin/other").touch()
+    for _ in range(2):
+        step.undo(undo, host)
+        assert sorted(path.name for path in (tmp_path / "local").rglob("*")) == ["other", "sbin"]
 
 
 def test_steps_and_undo_data_survive_the_journal(tmp_path: Path, host: Host) -> None:

@@ -1,0 +1,145 @@
+"""Runs that die, and what must hold after the next run: the host is as before or as afterwards, never between."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tests.e2e.state import OWN, State, look, look_across, settle
+from tests.e2e.watching import watch
+from tests.lab import Host, Snapshot
+
+_LEFT = {"/var/lib/sealift", OWN, "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
+"""Folders in which an undone first install leaves its journal; files in which rpm leaves the accounts of packages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """How a run dies: `at` a number of records in its journal (int), when a step of a kind begins (str), or seconds
+    after its start (float).
+
+    It is killed with all its children, or with `power` the whole host is. With `again`, the run that puts it right is
+    killed too, after so many seconds.
+    """
+
+    at: int | float | str
+    power: bool = False
+    again: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A run that changes a host. `refused` is one that puts a cut-off run right and is then refused."""
+
+    words: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+INSTALL = Command(
+    ("bash", "sealift-installer-1.0.0.bin", "-o"),
+    ("bash", "sealift-installer-1.0.0.bin", "-o", "--config", "/no/such/answers"),
+)
+UPGRADE = Command(
+    ("bash", "sealift-installer-1.1.0.bin", "-u"),
+    ("bash", "sealift-installer-1.1.0.bin", "-u", "--config", "/no/such/answers"),
+)
+ROLLBACK = Command(("sealift-ctl", "rollback", "-y"), ("sealift-ctl", "rollback", "-y", "--to", "0.0.1"))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A run that nobody disturbed: what it left, how many records it wrote and seconds it took."""
+
+    state: State
+    records: int
+    seconds: float
+
+    def blows(self, choose: random.Random, count: int) -> list[Blow]:
+        """`count` records (all of them, if there are no more) and as many instants; of every ten blows one is a power
+        cut, and in every three the run after it is killed too."""
+        records: list[int | float | str] = [*choose.sample(range(1, self.records + 1), min(count, self.records))]
+        instants: list[int | float | str] = [round(choose.uniform(0.1, self.seconds), 2) for _ in range(count)]
+        return [
+            Blow(at, power=n % 10 == 2, again=round(choose.uniform(0.2, 1.5), 2) if n % 3 == 1 else None)
+            for n, at in enumerate([*records, *instants])
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host as it is before `command`, and the snapshot to return to when a run got through."""
+
+    host: Host
+    snapshot: Snapshot
+    command: Command
+    before: State
+    look: Callable[[Host], State]
+
+    def strike(self, blow: Blow, whole: Whole) -> str:
+        """Start the command, let the blow fall, let the next run put it right.
+
+        Returns "before" or "after": which of the two states the host is in; it is back in the first one on return.
+        """
+        kill_at(self.host, self.command.words, blow.at, power=blow.power)
+        if blow.again is not None:
+            kill_at(self.host, self.command.refused, blow.again)
+        done = self.host.run(self.command.refused, check=False)
+        said = f"{blow}\n{done.stdout}{done.stderr}"
+        assert done.returncode in {2, 12}, said
+        assert_no_rubbish(self.host)
+        found = self.before.differences(self.look(self.host))
+        if not found:
+            return "before"
+        across = whole.state.differences(look_across(self.host))
+        assert across == [], "\n".join((said, "not as before:", *found[:20], "not as afterwards:", *across[:20]))
+        self.host.restore(self.snapshot)
+        if self.before.units:
+            settle(self.host)
+        return "after"
+
+
+def look_bare(host: Host) -> State:
+    """The state of a host on which nothing is installed."""
+    state = look(host)
+    tree = {path: one for path, one in state.tree.items() if path not in _LEFT}
+    tree["accounts"] = host.sh("getent passwd sealift; getent group sealift", check=False)
+    return replace(state, units={}, tree=tree)
+
+
+def kill_at(host: Host, words: tuple[str, ...], moment: float | int | str, *, power: bool = False) -> None:
+    """Start `words` and kill it with all its children: after seconds (float), when its journal has so many records
+    (int), or when a step of a kind begins (str). A run that ends before is fine. With `power` the host dies as well,
+    and boots again."""
+    watcher = None if isinstance(moment, float) else host.popen(watch(host, str(moment)))
+    run = host.popen(words)
+    ends = time.monotonic() + (moment if isinstance(moment, float) else 60)
+    while run.poll() is None and time.monotonic() < ends and (watcher is None or watcher.poll() is None):
+        time.sleep(0.002)
+    if power:
+        host.power_cut()
+        host.boot_again()
+        return
+    run.kill()
+    done = run.finish(30)
+    if watcher is not None:
+        watcher.kill()
+        watcher.finish(10)
+    assert done.returncode in {0, 2, 12, 137, -9}, done.stdout
+
+
+def assert_no_rubbish(host: Host) -> None:
+    """No run is unfinished, and nothing that one kept for undoing is left."""
+    assert host.sh(f"test ! -d {OWN} || find {OWN} -name undo -o -name '*.reserve' -o -name '.*.partial'") == ""
+    assert "unfinished" not in host.sh("test ! -e /usr/local/bin/sealift-ctl || sealift-ctl status")
+
+
+def assert_ends_as(host: Host, command: Command, expected: State) -> None:
+    """Left alone now, the command ends as on a host where nothing was killed, and leaves no rubbish."""
+    done = host.run(command.words, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 or "no release below" in said, said
+    settle(host)
+    assert expected.differences(look_across(host)) == [], said
+    assert_no_rubbish(host)
