@@ -69,8 +69,7 @@ class MakeFolders(Step[FoldersBefore]):
         for folder in self.folders:
             uid, gid = owner_ids(folder.user) if folder.user else (0, 0)
             folder.path.mkdir(mode=folder.mode, parents=True, exist_ok=True)
-            _own(folder.path, 0 if folder.group_only else uid, gid)
-            folder.path.chmod(folder.mode)
+            _own(folder.path, 0 if folder.group_only else uid, gid, folder.mode)
 
     @override
     def undo(self, undo: FoldersBefore, host: Host) -> None:
@@ -78,15 +77,17 @@ class MakeFolders(Step[FoldersBefore]):
         for before in reversed(undo.folders):
             _remove_new(before, keep.get(before.path, ()))
             if before.existed and before.path.is_dir():
-                _own(before.path, before.uid, before.gid)
-                before.path.chmod(before.mode)
+                _own(before.path, before.uid, before.gid, before.mode)
             remove_empty(before.missing)
 
 
-def _own(path: Path, uid: int, gid: int) -> None:
+def _own(path: Path, uid: int, gid: int, mode: int) -> None:
+    """Only what differs: undoing must not fail where the file system is read-only."""
     info = path.stat()
     if (info.st_uid, info.st_gid) != (uid, gid):
         os.chown(path, uid, gid)
+    if stat.S_IMODE(info.st_mode) != mode:
+        path.chmod(mode)
 
 
 def _before(path: Path) -> FolderBefore:

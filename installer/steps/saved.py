@@ -74,6 +74,8 @@ def restore(saved: SavedFiles) -> None:
     """Make every path again what it was, and remove the folders that were made for them."""
     for file in saved.files:
         remove_leftovers(file.path)
+        if _is_as_saved(file):  # undoing must not fail where nothing can be written, and nothing was
+            continue
         if file.absent:
             file.path.unlink(missing_ok=True)
             continue
@@ -83,6 +85,19 @@ def restore(saved: SavedFiles) -> None:
         elif file.copy is not None:
             atomic_write(file.path, file.copy.read_bytes(), mode=file.mode, owner=(file.uid, file.gid))
     remove_empty(saved.folders)
+
+
+def _is_as_saved(file: SavedFile) -> bool:
+    try:
+        info = file.path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return file.absent
+    if file.target is not None:
+        return stat.S_ISLNK(info.st_mode) and str(file.path.readlink()) == file.target
+    if file.copy is None or not stat.S_ISREG(info.st_mode):
+        return False
+    same = (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid) == (file.mode, file.uid, file.gid)
+    return same and file.path.read_bytes() == file.copy.read_bytes()
 
 
 def keep(saved: SavedFiles, listing: Path) -> None:
