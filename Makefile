@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test unit bench lint format lock client clean
+.PHONY: help setup demo test unit crash bench lint format lock client clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,10 +24,15 @@ test: setup ## Every test, from unit to end to end
 unit: setup ## The fast tests only
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit
 
-bench: setup ## The bundle file, the mirrors and upgrades beside their peers (makeself and zstd must be installed)
+crash: setup ## Installs, upgrades, rollbacks killed at every record and 210 instants; 200 writes that fail (hours)
+	SEALIFT_KILLS=70 SEALIFT_FAULTS=200 $(PYTHON) -m pytest -n 2 --log-cli-level=INFO tests/e2e/test_crash.py \
+		tests/e2e/test_write_faults.py
+
+bench: setup ## The bundle file, the mirrors, upgrades and installs beside their peers (makeself and zstd must be installed)
 	$(PYTHON) -m tests.bench.bundle
 	$(PYTHON) -m tests.bench.mirror
 	$(PYTHON) -m tests.bench.upgrade
+	$(PYTHON) -m tests.bench.install
 
 lint: setup ## Linters, types, import contracts
 	$(PYTHON) -m pytest tests/contract
