@@ -144,6 +144,13 @@ def never_healthy(folder: Path) -> Path:
     return tree
 
 
+def never_answers(folder: Path) -> Path:
+    """A 1.1.0 whose service starts, and does not answer as its manifest says."""
+    tree = copy(folder)
+    edit(tree / "bundle.toml", r"/healthz\"\ntimeout = 60$", '/no-such-page"\ntimeout = 3')
+    return tree
+
+
 def portable(folder: Path) -> Path:
     """A 1.1.0 that needs no Python of its hosts, and starts on older ones."""
     tree = copy(folder)
@@ -170,6 +177,7 @@ RELEASES = {
     "failing-migration": failing_migration,
     "unrehearsed-migration": unrehearsed_migration,
     "never-healthy": never_healthy,
+    "never-answers": never_answers,
     "portable": portable,
     "without-services": without_services,
 }

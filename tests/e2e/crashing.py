@@ -92,6 +92,7 @@ class Target:
         found = self.before.differences(self.look(self.host))
         if not found:
             return "before"
+        settle(self.host, check=False)
         across = whole.state.differences(look_across(self.host))
         assert across == [], "\n".join((said, "not as before:", *found[:20], "not as afterwards:", *across[:20]))
         self.host.restore(self.snapshot)

@@ -52,9 +52,11 @@ class State:
         return found + ([] if self.schema == other.schema else [f"schema: {self.schema} / {other.schema}"])
 
 
-def settle(host: Host) -> None:
-    """Wait until the server that starts at boot is up."""
-    host.sh("for i in $(seq 200); do systemctl is-active -q sealift-server && exit 0; sleep 0.1; done; exit 1")
+def settle(host: Host, *, check: bool = True) -> None:
+    """Wait until the server that starts at boot is up, and the agent that it deploys then (1.1.0 has one)."""
+    ready = "systemctl is-active -q sealift-server && { [ ! -d /opt/sealift/current/agents/console ] ||"
+    ready += " systemctl is-active -q sealift-console-agent; }"
+    host.sh(f"for i in $(seq 300); do {ready} && exit 0; sleep 0.1; done; exit 1", check=check)
 
 
 def look(host: Host) -> State:

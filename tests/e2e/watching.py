@@ -8,7 +8,7 @@ JOURNALS = "/var/lib/sealift/installer/journal"
 
 # waits for a journal that was not there, then for the step of a kind to begin (or for a number of records), then acts
 _SCRIPT = """
-import json, os, pathlib, sys, time
+import json, os, pathlib, subprocess, sys, time
 known, what, action = set(sys.argv[1].split()), sys.argv[2], sys.argv[3]
 folder = pathlib.Path("/var/lib/sealift/installer/journal")
 def lines():
@@ -35,6 +35,8 @@ if action == "fill":
                 room += size
         except OSError:
             pass
+elif action:
+    subprocess.run(["sh", "-euc", action], check=True, stdout=subprocess.DEVNULL)
 print("reached", flush=True)
 """
 
@@ -51,5 +53,6 @@ def last_journal(host: Host) -> list[str]:
 
 def watch(host: Host, what: str, action: str = "") -> list[str]:
     """The command line of a watcher on `host`: ends when the next run's journal has begun a step of the kind `what`,
-    or has `what` records. The action `fill` takes all room of the disk at that moment."""
+    or has `what` records. At that moment it does `action`: a shell script, or `fill`, which takes all room of the disk.
+    """
     return ["python3", "-c", _SCRIPT, " ".join(journals(host)), what, action]

@@ -1,0 +1,161 @@
+"""What goes wrong at customers' sites, one cause for each kind of step: the rows of docs/faults.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+On = Literal["bare", "running", "upgraded"]
+
+_IN_THE_WAY = "mkdir -p {}/in-the-way"
+_READ_ONLY = "mount --bind {0} {0}; mount -o remount,ro,bind {0}"
+_PORT_TAKEN = (
+    'nohup python3 -c \'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 8080)); s.listen(); '
+    "time.sleep(600)' >/dev/null 2>&1 & echo $! >/run/intruder; sleep 0.3"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A step of the kind `step` fails on a host in the state `on`.
+
+    `cause` is a shell script that runs before, or with `at` while a step of that kind is at work; `cure` takes it away.
+    With `broken` (a system call and a path), the kernel answers EIO to that call for that path. `words` is the run if
+    it is not the usual one for that host: the install of `bundle` on a bare host, the upgrade on the others.
+    """
+
+    id: str
+    step: str
+    on: On
+    says: str
+    cause: str = ""
+    cure: str = ""
+    at: str = ""
+    broken: tuple[str, str] | None = None
+    bundle: str = ""
+    words: tuple[str, ...] = ()
+    code: int = 30
+
+
+UNINSTALL = ("sealift-ctl", "uninstall", "-y")
+ROLLBACK = ("sealift-ctl", "rollback", "-y")
+
+
+def _blocked(id: str, step: str, path: str, says: str = "is not a plain file", at: str = "", on: On = "bare") -> Fault:
+    """A folder lies where the step wants a file."""
+    return Fault(id, step, on, says, cause=_IN_THE_WAY.format(path), cure=f"rm -r {path}", at=at)
+
+
+FAULTS = (
+    Fault(
+        "account-file-locked",
+        "user",
+        "bare",
+        "cannot lock /etc/passwd",
+        cause="sleep 600 >/dev/null 2>&1 & echo $! >/run/intruder; cp /run/intruder /etc/passwd.lock",
+        cure="kill $(cat /run/intruder); rm /etc/passwd.lock",
+    ),
+    _blocked("package-file-in-the-way", "packages", "/usr/bin/sqlite3", "sqlite3"),
+    Fault(
+        "dnf-killed", "packages", "bare", "exited with -9", at="packages", cause="until pkill -KILL -x dnf; do :; done"
+    ),
+    Fault(
+        "pip-killed",
+        "venv",
+        "bare",
+        "exited with -9",
+        at="venv",
+        cause="until pkill -KILL -f '[p]ip-.*whl/pip install'; do sleep 0.01; done",
+    ),
+    Fault(
+        "configuration-read-only",
+        "folders",
+        "bare",
+        "Read-only file system",
+        cause=_READ_ONLY.format("/etc/sealift"),
+        cure="umount /etc/sealift",
+    ),
+    _blocked("keyring-in-the-way", "write-files", "/var/lib/sealift/installer/trust.json", at="venv"),
+    Fault("secret-io-error", "secrets", "bare", "Input/output error", broken=("rename", "/etc/sealift/admin_password")),
+    Fault(
+        "ssh-key-damaged",
+        "ssh-key",
+        "bare",
+        "[ssh-key-unreadable]",
+        cause="mkdir -p /var/lib/sealift/keys; echo nonsense >/var/lib/sealift/keys/id_ed25519",
+        cure="rm -r /var/lib/sealift/keys",
+    ),
+    Fault(
+        "database-damaged",
+        "database-backup",
+        "bare",
+        "cannot be copied",
+        cause="mkdir -p /var/lib/sealift; head -c 8192 /dev/urandom >/var/lib/sealift/sealift.db",
+        cure="rm /var/lib/sealift/sealift.db",
+    ),
+    _blocked("configuration-in-the-way", "config", "/etc/sealift/server.toml", at="venv"),
+    Fault(
+        "images-in-the-way",
+        "images",
+        "bare",
+        "[io-failed]",
+        at="venv",
+        cause="touch /var/lib/sealift/images",
+        cure="rm /var/lib/sealift/images",
+    ),
+    _blocked("unit-in-the-way", "units", "/etc/systemd/system/sealift-server.service"),
+    _blocked("command-in-the-way", "links", "/usr/local/bin/sealift-cli", at="venv"),
+    _blocked("current-in-the-way", "switch", "/opt/sealift/current", at="venv"),
+    _blocked("record-in-the-way", "record", "/var/lib/sealift/installer/state.json", at="venv"),
+    Fault(
+        "port-taken", "start", "bare", "[start-failed]", cause=_PORT_TAKEN, cure="kill $(cat /run/intruder)", at="venv"
+    ),
+    Fault("never-answers", "health", "bare", "[unhealthy]", bundle="never-answers"),
+    Fault(
+        "unit-not-to-be-stopped",
+        "stop",
+        "running",
+        "[undo-failed]",
+        code=31,
+        cause="d=/etc/systemd/system/sealift-server.service.d; mkdir $d; "
+        "printf '[Unit]\\nRefuseManualStop=yes\\n' >$d/no.conf; systemctl daemon-reload",
+        cure="rm -r /etc/systemd/system/sealift-server.service.d; systemctl daemon-reload",
+    ),
+    _blocked("new-default-in-the-way", "config-keep", "/etc/sealift/server.toml.new", on="running"),
+    Fault(
+        "kept-database-damaged",
+        "database-restore",
+        "upgraded",
+        "[database-damaged]",
+        words=ROLLBACK,
+        cause="cd /var/lib/sealift/installer/backup/*/kept; cp -p database.sqlite /run/; "
+        "dd if=/dev/urandom of=database.sqlite bs=4096 count=2 seek=1 conv=notrunc 2>/dev/null",
+        cure="cp -p /run/database.sqlite /var/lib/sealift/installer/backup/*/kept/",
+    ),
+    Fault(
+        "configuration-io-error",
+        "restore-files",
+        "upgraded",
+        "Input/output error",
+        words=ROLLBACK,
+        broken=("rename", "/etc/sealift/server.toml"),
+    ),
+    Fault(
+        "package-database-read-only",
+        "packages-remove",
+        "running",
+        "[rolled-back]",
+        words=UNINSTALL,
+        cause=_READ_ONLY.format("/var/lib/rpm"),
+        cure="umount /var/lib/rpm",
+    ),
+    Fault(
+        "ssh-folder-read-only",
+        "ssh-revoke",
+        "running",
+        "Read-only file system",
+        words=UNINSTALL,
+        cause=_READ_ONLY.format("/root/.ssh"),
+        cure="umount /root/.ssh",
+    ),
+)
