@@ -43,10 +43,12 @@ class Installed:
     host: Host
     sink: Sink
 
-    def offer(self, version: object | None = None) -> Offer:
-        """A release that lies here; the current one unless told."""
+    def offer(self, version: object | None = None, *, downgrade_to: object = "") -> Offer:
+        """A release that lies here; the current one unless told. `downgrade_to`: where its `downgrade` leads."""
         record = self.record(self.state.current if version is None else version)
-        return installed_offer(self.layout, record.version, record.bundle, self.state.answers)
+        return installed_offer(
+            self.layout, record.version, record.bundle, self.state.answers, downgrade_to=downgrade_to
+        )
 
     def record(self, version: object) -> ReleaseRecord:
         """The record of a release.
@@ -150,14 +152,17 @@ def rollback(installed: Installed, to: str | None, confirm: Callable[[Plan], boo
     with exclusive(installed.layout):
         installed = _recovered(installed)
         record = choose_target(installed.state, to)
-        target = installed.offer(record.version)
+        current = installed.offer(downgrade_to=record.version)
+        target = installed.offer(record.version, downgrade_to=installed.state.current)
         snapshot = kept(Path(record.config_snapshot)) if record.config_snapshot else None
         files = snapshot.files if snapshot else ()
-        plan = plan_rollback(_site(installed), installed.offer(), target, installed.state, files)
+        elsewhere = _data_elsewhere(installed.layout, current)
+        plan = plan_rollback(_site(installed), current, target, installed.state, files, elsewhere=elsewhere)
         done = _act(installed, plan, confirm)
     report = final_report("rollback", installed.layout, target, generated=(), before=installed.state, done=done)
     left = "newer" if record.version < installed.state.current else "older"
-    return (*report, f"The {left} database and configuration are in {installed.layout.kept(plan.run)}")
+    what = "configuration is" if elsewhere else "database and configuration are"
+    return (*report, f"The {left} {what} in {installed.layout.kept(plan.run)}")
 
 
 def uninstall(installed: Installed, *, purge: bool, confirm: Callable[[Plan], bool]) -> tuple[str, ...]:
@@ -217,6 +222,12 @@ def choose_target(state: State, to: str | None) -> ReleaseRecord:
     if found is None:
         raise UsageError("release-unknown", f"cannot go back to {to}", details=f"possible: {names}")
     return found
+
+
+def _data_elsewhere(layout: Layout, offer: Offer) -> bool:
+    """Does the product keep its data out of the installer's reach?"""
+    database = offer.manifest.server.database
+    return database is not None and not (layout.data_dir / database.path).exists()
 
 
 def _can_go_back(record: ReleaseRecord, state: State) -> bool:

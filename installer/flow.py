@@ -102,7 +102,9 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
     if meaning != "same":
         check_replay(session.request, index.manifest, index.created, session.trusted.host, session.program)
     answers = _answers(session, environment, meaning)
-    offer = make_offer(index, session.bundle.release, session.bundle.read, session.layout, answers.values)
+    before = session.state.current if session.state else ""
+    read = session.bundle.read
+    offer = make_offer(index, session.bundle.release, read, session.layout, answers.values, downgrade_to=before)
     site = _site(session, offer, base)
     if meaning == "same":
         return _same_again(session, offer, answers, site)

@@ -13,7 +13,6 @@ from installer.state import AnswerValue
 from installer.steps import (
     AnyStep,
     AwaitHealth,
-    BackUpDatabase,
     InstallPackages,
     InstallUnits,
     KeepConfig,
@@ -22,7 +21,6 @@ from installer.steps import (
     MakeSshKey,
     MakeVenv,
     RegisterImages,
-    RehearseMigration,
     RemovePackages,
     RunCommand,
     StageRelease,
@@ -219,52 +217,11 @@ def images(layout: Layout, offer: Offer) -> list[AnyStep]:
     return [RegisterImages(folder=layout.images_dir, images=offer.images, reason="the product looks for them there")]
 
 
-def database_backup(site: Site, offer: Offer, reason: str) -> list[AnyStep]:
-    """Back up the database."""
-    database = offer.manifest.server.database
-    if database is None:
-        return []
-    backup = site.layout.kept(site.run) / "database.sqlite"
-    return [BackUpDatabase(database=site.layout.data_dir / database.path, backup=backup, reason=reason)]
-
-
-def rehearsal(layout: Layout, offer: Offer) -> list[AnyStep]:
-    """Try the migration on a copy."""
-    database = offer.manifest.server.database
-    if offer.rehearse is None or database is None:
-        return []
-    step = RehearseMigration(
-        database=layout.data_dir / database.path,
-        copy=layout.rehearsal_dir / "database",
-        argv=offer.rehearse,
-        user=offer.manifest.user,
-        reason="if it fails, nothing was stopped",
-    )
-    return [step]
-
-
-def downgrade(layout: Layout, installed: Offer | None) -> list[AnyStep]:
-    """Let the installed release take its schema back."""
-    if installed is None or installed.downgrade is None:
-        return []
-    step = RunCommand(
-        what="take the database's schema back",
-        argv=installed.downgrade,
-        user=installed.manifest.user,
-        cwd=layout.data_dir,
-        reason=f"{installed.version} knows its own schema; the older release does not",
-    )
-    return [step]
-
-
 def commands(layout: Layout, offer: Offer, *, first: bool) -> list[AnyStep]:
-    """Migration and set-up."""
+    """Set-up."""
     wanted = {"install", "always"} if first else {"always"}
     user, cwd = offer.manifest.user, layout.data_dir
     steps: list[AnyStep] = []
-    if offer.migrate is not None:
-        reason = "the database gets this release's schema"
-        steps.append(RunCommand(what="migrate the database", argv=offer.migrate, user=user, cwd=cwd, reason=reason))
     for each in offer.setup:
         if each.when in wanted:
             reason = "the product asks for it"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from installer import parts
+from installer import data, parts
 from installer.offer import Offer
 from installer.parts import Chosen, Site
 from installer.plan import Mode, Plan
@@ -18,7 +18,6 @@ from installer.steps import (
     MakeUser,
     RecordState,
     RemoveTrees,
-    RestoreDatabase,
     RestoreFiles,
     RevokeSshKey,
 )
@@ -51,9 +50,10 @@ def plan_install(site: Site, offer: Offer, chosen: Chosen, *, user_exists: bool)
         *parts.keyring(site),
         *parts.secrets(layout, chosen),
         *parts.ssh_keys(site, offer),
-        *parts.database_backup(site, offer, "data of an earlier install may lie here"),
+        *data.backup(site, offer, "data of an earlier install may lie here"),
         *parts.config(offer, offer.config),
         *parts.images(layout, offer),
+        *data.migration(layout, offer, first=True),
         *parts.commands(layout, offer, first=True),
         *parts.units(layout, offer, ()),
         parts.links(layout, offer, ()),
@@ -91,7 +91,7 @@ def plan_upgrade(site: Site, offer: Offer, chosen: Chosen, state: State, newer: 
         parts.stage(site, offer, "the new release goes beside the running one"),
         *(packages if needed else []),
         *parts.environment(offer),
-        *(parts.rehearsal(layout, offer) if newer is None else []),
+        *(data.rehearsal(layout, offer) if newer is None else []),
         *([] if needed else packages),
         *parts.keyring(site),
         *parts.secrets(layout, chosen),
@@ -99,9 +99,10 @@ def plan_upgrade(site: Site, offer: Offer, chosen: Chosen, state: State, newer: 
         *parts.images(layout, offer),
         parts.keep_config(kept, {*old.config, *record.config}),
         *parts.stop(state.units, "nothing may write while the database is copied"),
-        *parts.database_backup(site, offer, "a failure from here on puts it back"),
-        *parts.downgrade(layout, newer),
+        *data.backup(site, offer, "a failure from here on puts it back"),
+        *data.downgrade(layout, newer),
         *parts.config(offer, config),
+        *data.migration(layout, offer),
         *parts.commands(layout, offer, first=False),
         *parts.units(layout, offer, state.units),
         parts.switch(layout, offer),
@@ -133,8 +134,13 @@ def plan_repair(site: Site, offer: Offer, chosen: Chosen, state: State, *, venv:
     return _plan("repair", site, offer, steps)
 
 
-def plan_rollback(site: Site, current: Offer, target: Offer, state: State, snapshot: tuple[SavedFile, ...]) -> Plan:
-    """Back to a release that lies here. The newer database and configuration are kept aside."""
+def plan_rollback(
+    site: Site, current: Offer, target: Offer, state: State, snapshot: tuple[SavedFile, ...], *, elsewhere: bool
+) -> Plan:
+    """Back to a release that lies here. The newer database and configuration are kept aside.
+
+    With the data `elsewhere`, where no copy was made of it, the newer of the two releases changes its schema.
+    """
     layout, record = site.layout, state.release(target.version)
     kept = layout.kept(site.run)
     backup = record.database_backup if record else None
@@ -146,22 +152,17 @@ def plan_rollback(site: Site, current: Offer, target: Offer, state: State, snaps
         "units": tuple(unit.name for unit in target.units),
         "links": tuple(str(link.path) for link in parts.links_of(layout, target)),
     }
-    database = current.manifest.server.database
-    restored = (
-        RestoreDatabase(
-            database=layout.data_dir / database.path,
-            backup=Path(backup),
-            reason=f"as it was when {target.version} was left",
-        )
-        if database and backup
-        else None
-    )
+    if elsewhere:
+        newer = target.version > current.version
+        back = data.migration(layout, target) if newer else data.downgrade(layout, current)
+    else:
+        back = data.restore(layout, current, backup, f"as it was when {target.version} was left")
     steps: list[AnyStep] = [
         parts.keep_config(kept, {*left.config, *(record.config if record else ())}),
         *parts.images(layout, target),
         *parts.stop(state.units, "nothing may write while the database is put back"),
-        *parts.database_backup(site, current, "the newer data is kept aside"),
-        *([restored] if restored else []),
+        *data.backup(site, current, "the newer data is kept aside"),
+        *back,
         RestoreFiles(what="the configuration", files=snapshot, reason=f"as it was when {target.version} was left"),
         *parts.units(layout, target, state.units),
         parts.switch(layout, target),

@@ -20,6 +20,7 @@ from installer.steps.folders import MakeFolders
 from installer.steps.health import AwaitHealth
 from installer.steps.images import RegisterImages
 from installer.steps.links import MakeLinks, Switch
+from installer.steps.migrate import MigrateDatabase
 from installer.steps.packages import InstallPackages, RemovePackages
 from installer.steps.python import UnpackPython
 from installer.steps.record import RecordState
@@ -45,6 +46,7 @@ __all__ = [
     "MakeSshKey",
     "MakeUser",
     "MakeVenv",
+    "MigrateDatabase",
     "Nothing",
     "RecordState",
     "RegisterImages",

@@ -1,4 +1,4 @@
-"""The product's own commands: database migration and set-up."""
+"""The product's own commands for its set-up."""
 
 from __future__ import annotations
 
@@ -43,21 +43,31 @@ class RunCommand(Step[Nothing]):
         if self.stdin is not None and self.stdin not in host.secrets:
             raise StepError("answer-missing", f"the answer {self.stdin} is not at hand")
         given = None if self.stdin is None else host.secrets[self.stdin] + "\n"
-        env = {"HOME": str(self.cwd)}
-        try:
-            host.run(self.argv, stdin=given, env=env, cwd=self.cwd, timeout=self.timeout, user=self.user)
-        except CommandError as error:
-            hide = redactor(host.secrets.values())
-            raise StepError(
-                "product-command-failed",
-                f"{self.what} failed: {self.argv[0]} exited with {error.returncode}",
-                details=hide(error.details),
-                remedy="the product's command says what is wrong; everything is put back",
-            ) from None
+        run_for_product(host, self.what, self.argv, user=self.user, cwd=self.cwd, timeout=self.timeout, stdin=given)
 
     @override
     def undo(self, undo: Nothing, host: Host) -> None:
         """See the class."""
+
+
+def run_for_product(
+    host: Host, what: str, argv: tuple[str, ...], *, user: str, cwd: Path, timeout: float, stdin: str | None = None
+) -> None:
+    """Run a command of the product in `cwd`, which is its home too.
+
+    Raises:
+        StepError: it failed; no secret is in what it said.
+    """
+    try:
+        host.run(argv, stdin=stdin, env={"HOME": str(cwd)}, cwd=cwd, timeout=timeout, user=user)
+    except CommandError as error:
+        hide = redactor(host.secrets.values())
+        raise StepError(
+            "product-command-failed",
+            f"{what} failed: {argv[0]} exited with {error.returncode}",
+            details=hide(error.details),
+            remedy="the product's command says what is wrong; everything is put back",
+        ) from None
 
 
 def redactor(secrets: Iterable[str]) -> Callable[[str], str]:

@@ -40,8 +40,8 @@ class Lab:
     def found(self) -> control.Installed:
         return control.find("app", NullSink(), root=self.root, run=self.systemd)
 
-    def log(self) -> list[str]:
-        with closing(sqlite3.connect(self.layout.data_dir / "app.sqlite")) as database:
+    def log(self, folder: Path | None = None) -> list[str]:
+        with closing(sqlite3.connect((folder or self.layout.data_dir) / "app.sqlite")) as database:
             return [row[0] for row in database.execute("select what from log")]
 
     def tree(self) -> dict[str, str]:

@@ -35,7 +35,8 @@ def main():
     if word == "rehearse":
         sqlite3.connect(folder).execute("insert into log values ('rehearsed')").connection.commit()
         sys.exit("the rehearsal was made to fail" if (folder.parents[1] / "fail-rehearse").exists() else 0)
-    database = sqlite3.connect(folder / "app.sqlite")
+    elsewhere = folder / "elsewhere"
+    database = sqlite3.connect((elsewhere if elsewhere.is_dir() else folder) / "app.sqlite")
     if word == "migrate":
         database.execute("create table if not exists log (what text)")
         database.execute("insert into log values (?)", ("migrated to " + VERSION,))

@@ -195,7 +195,7 @@ def test_dry_run_writes_nothing_and_shows_every_step(lab: Lab) -> None:
     kinds = [step.kind for step in prepared.plan.steps]
     assert kinds == [
         "stage", "user", "venv", "folders", "write-files", "secrets", "ssh-key", "database-backup", "config", "images",
-        "command", "command", "units", "links", "switch", "record", "start",
+        "migrate", "command", "units", "links", "switch", "record", "start",
     ]  # fmt: skip
     assert [step["kind"] for step in view.body["steps"]] == kinds
 
@@ -306,3 +306,29 @@ def test_it_is_said_how_long_the_product_was_away(lab: Lab) -> None:
     assert re.search(r"^  was away: +\d+\.\d s$", "\n".join(lab.run("1.1.0", UPGRADE)), re.MULTILINE)
     (log,) = [text for path in lab.layout.log_dir.glob("install-*") if "upgrade" in (text := path.read_text())]
     assert re.search(r"Z the product was away, from its stop until it answered: \d+\.\d s$", log, re.MULTILINE)
+
+
+def test_data_that_is_elsewhere_gets_its_schema_back_by_the_product(lab: Lab) -> None:
+    """Elsewhere is a database server, or here a file that the manifest does not name."""
+    lab.run("1.0.0")
+    elsewhere = lab.layout.data_dir / "elsewhere"
+    elsewhere.mkdir()
+    (lab.layout.data_dir / "app.sqlite").rename(elsewhere / "app.sqlite")
+    lab.systemd.refuses = True
+    with pytest.raises(SealiftError) as caught:
+        lab.run("1.1.0", UPGRADE)
+    assert caught.value.exit_code == ExitCode.ROLLED_BACK
+    moved = ["migrated to 1.1.0", "1.1.0 goes back to 1.0.0"]
+    assert lab.log(elsewhere)[2:] == moved
+    lab.systemd.refuses = False
+    lab.run("1.1.0", UPGRADE)
+    report = "\n".join(control.rollback(lab.found(), None, lambda plan: True))
+    assert "The newer configuration is in" in report
+    assert lab.log(elsewhere)[2:] == moved * 2
+    lab.systemd.refuses = True
+    with pytest.raises(SealiftError):
+        control.rollback(lab.found(), "1.1.0", lambda plan: True)
+    assert lab.log(elsewhere)[2:] == moved * 3
+    lab.systemd.refuses = False
+    control.rollback(lab.found(), "1.1.0", lambda plan: True)
+    assert lab.log(elsewhere)[2:] == [*moved * 3, "migrated to 1.1.0"]
