@@ -14,6 +14,8 @@ from payload.errors import CommandError, SealiftError, UsageError
 
 OUTPUT_LIMIT = 8 << 20
 """No node may say more, in bytes."""
+_SAID = 2000
+"""Of what a node said, this many letters at its end are shown."""
 _CONNECT = 10
 """Seconds until a node that does not answer is given up."""
 _SSH_FAILED = 255
@@ -75,8 +77,11 @@ class OpenSsh:
 
 
 def printable(text: str) -> str:
-    """The end of what a node said, with nothing in it that moves a cursor."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text.strip()[-2000:])
+    """The last lines of what a node said, with nothing in them that moves a cursor."""
+    said = text.strip()
+    if len(said) > _SAID:
+        said = "…\n" + said[-_SAID:].partition("\n")[2]
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in said)
 
 
 def unreachable(node: Node, why: str) -> SealiftError:
