@@ -15,13 +15,16 @@ import selectors
 import signal
 import subprocess
 import tempfile
-import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Timer
 
 from payload.errors import CommandError
 
@@ -97,44 +100,65 @@ def run(
     words = tuple(str(word) for word in argv)
     merged = on_line is not None
     who = _credentials(user)
+    begin = partial(
+        subprocess.Popen[str],
+        words,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+        env=child_environment(env),
+        cwd=cwd,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        pass_fds=_INHERITED.get(),
+        user=who.uid,
+        group=who.gid,
+        extra_groups=who.groups,
+    )
+    begun: Future[subprocess.Popen[str]] = Future()
     try:
-        child = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
-            env=child_environment(env),
-            cwd=cwd,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-            pass_fds=_INHERITED.get(),
-            user=who.uid,
-            group=who.gid,
-            extra_groups=who.groups,
-        )
-    except OSError as error:
-        raise CommandError(words, 127, f"{words[0]}: {error.strerror}") from error
-    try:
+        start_new_thread(_settle, (begun, begin))  # unlike Thread.start, it cannot be interrupted half-way
+        if isinstance(error := begun.exception(), OSError):
+            raise CommandError(words, 127, f"{words[0]}: {error.strerror}") from error
+        child = begun.result()
         if limit is None:
             output, errors = _communicate(child, stdin, timeout, on_line)
         else:
             output, errors = _bounded(child, timeout, limit)
-    except _TooMuchError:
-        _end_group(child)
-        raise CommandError(words, 125, f"said more than {limit} bytes") from None
-    except subprocess.TimeoutExpired:
-        _end_group(child)
-        raise CommandError(words, 124, f"no end after {timeout:g} s") from None
-    except BaseException:
-        _end_group(child)
+    except BaseException as error:
+        _end(begun)
+        if isinstance(error, _TooMuchError):
+            raise CommandError(words, 125, f"said more than {limit} bytes") from None
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise CommandError(words, 124, f"no end after {timeout:g} s") from None
         raise
-    finally:
-        for pipe in filter(None, (child.stdin, child.stdout, child.stderr)):
-            pipe.close()
+    for pipe in filter(None, (child.stdin, child.stdout, child.stderr)):
+        pipe.close()
     if check and child.returncode != 0:
         raise CommandError(words, child.returncode, output if merged else output + errors)
     return Completed(words, child.returncode, output, errors)
+
+
+def _settle(begun: Future[subprocess.Popen[str]], begin: Callable[[], subprocess.Popen[str]]) -> None:
+    """Start the child, in a thread of its own: a signal's handler, which runs in the main thread, may raise anywhere.
+
+    Raised inside Popen, it would lose the child that Popen had just started.
+    """
+    try:
+        begun.set_result(begin())
+    except BaseException as error:
+        begun.set_exception(error)
+
+
+def _end(begun: Future[subprocess.Popen[str]]) -> None:
+    """End the child and all it started, if it came to be."""
+    with suppress(TimeoutError):  # interrupted just before the thread
+        if begun.exception(_GRACE) is None:
+            child = begun.result()
+            _end_group(child)
+            for pipe in filter(None, (child.stdin, child.stdout, child.stderr)):
+                pipe.close()
 
 
 def _communicate(
@@ -149,7 +173,7 @@ def _communicate(
         with child.stdin:
             child.stdin.write(stdin or "")
     lines: list[str] = []
-    watchdog = threading.Timer(timeout or 0, _end_group, [child])
+    watchdog = Timer(timeout or 0, _end_group, [child])
     if timeout is not None:
         watchdog.start()
     try:

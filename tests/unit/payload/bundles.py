@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -44,7 +45,7 @@ def runtime(folder: Path) -> Path:
     """A stand-in for the frozen runtime: a shell script that shows how it was called."""
     script = b'#!/bin/sh\nprintf "bundle=%s\\n" "$SEALIFT_BUNDLE"\nfor word; do printf "[%s]\\n" "$word"; done\n'
     path = folder / "runtime.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
+    with gzip.GzipFile(path, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
         member = tarfile.TarInfo("sealift-runtime")
         member.size, member.mode = len(script), 0o755
         archive.addfile(member, io.BytesIO(script))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -65,6 +67,43 @@ def test_a_group_that_ignores_its_end_is_gone_on_return(tmp_path: Path) -> None:
     before = (tmp_path / "written").read_text()
     time.sleep(0.3)
     assert (tmp_path / "written").read_text() == before
+
+
+class _RangError(Exception):
+    """A handler's own exception; no library catches it."""
+
+
+def test_a_signal_while_a_child_is_started_does_not_lose_it() -> None:
+    """Whenever the handler raises, no child is left behind."""
+    mark = f"9{os.getpid()}"  # sleeps for longer than any test; nothing else has this word
+    rung = 0
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal rung
+        rung += 1
+        if rung == 1:  # the others only wake a thread that began to wait when the first one came
+            raise _RangError
+
+    earlier = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for step in range(60):
+            rung = 0
+            signal.setitimer(signal.ITIMER_REAL, 0.0001 * (step + 1), 0.2)
+            with pytest.raises(_RangError):
+                run(["sleep", mark])
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in _read(path).split(b"\0")]
+            assert left == []
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, earlier)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_lines_come_one_by_one() -> None:
