@@ -112,10 +112,10 @@ class Network:
     ipv6_loopback: bool
     hosts_faults: tuple[str, ...]
     """What is odd in /etc/hosts, each with its line."""
-    resolver_hangs: bool
-    """Looking up a name that cannot exist did not end in time."""
-    wildcard_addresses: tuple[str, ...]
-    """Addresses that such a name has nevertheless."""
+    name_servers: tuple[str, ...]
+    """As /etc/resolv.conf lists them."""
+    unreachable_servers: tuple[str, ...]
+    """Those of them that are no address, or to which no route leads."""
     firewall: str | None
     """The firewall that is at work: firewalld, nftables, iptables."""
     closed_ports: tuple[int, ...]

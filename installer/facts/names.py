@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import socket
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
@@ -12,41 +11,55 @@ from pathlib import Path
 from installer.facts.model import Listener, Network
 from installer.facts.reading import answer, text
 from installer.steps import Host
-from payload.errors import CommandError
 
 _LISTEN = "0A"
-_PATIENCE = 3.0
-"""Seconds for one name: a resolver that needs longer is one that hangs."""
+_DNS = 53
+_LOOK_UP = ("getent", "-s", "hosts:files myhostname")
+"""What the host knows by itself: asking a name server would send something, and wait where none answers."""
 _LOCAL = re.compile(r"^(localhost|ip6-|.*\.localdomain$|localhost[46])")
 
 
 def look_at_network(host: Host, ports: Sequence[int]) -> Network:
-    """Look at names and ports; changes nothing. A hanging resolver costs `_PATIENCE` for each of three names."""
+    """Look at names and ports; changes nothing, and sends nothing: no name server is asked."""
     hostname = socket.gethostname()
-    unknown, hangs = lookup(host, f"no-such-host-{secrets.token_hex(6)}.example")
+    canonical = answer(host, *_LOOK_UP, "hosts", hostname) or ""
+    servers = name_servers(text(Path("/etc/resolv.conf")))
     firewall, closed = _firewall(host, ports)
     return Network(
         listeners=_listeners(),
         hostname=hostname,
-        hostname_addresses=lookup(host, hostname)[0],
-        fqdn=answer(host, "hostname", "-f", timeout=_PATIENCE) or hostname,
-        localhost_addresses=lookup(host, "localhost")[0],
+        hostname_addresses=_addresses(host, hostname),
+        fqdn=canonical.split()[1] if len(canonical.split()) > 1 else hostname,
+        localhost_addresses=_addresses(host, "localhost"),
         ipv6_loopback=any(line.endswith(" lo") for line in text(Path("/proc/net/if_inet6")).splitlines()),
         hosts_faults=hosts_faults(text(Path("/etc/hosts"))),
-        resolver_hangs=hangs,
-        wildcard_addresses=unknown,
+        name_servers=servers,
+        unreachable_servers=tuple(server for server in servers if not _is_routed(server)),
         firewall=firewall,
         closed_ports=closed,
     )
 
 
-def lookup(host: Host, name: str) -> tuple[tuple[str, ...], bool]:
-    """The addresses of a name, and whether looking it up did not end in time. A child looks: that can be ended."""
+def _addresses(host: Host, name: str) -> tuple[str, ...]:
+    found = answer(host, *_LOOK_UP, "ahosts", name) or ""
+    return tuple(dict.fromkeys(line.split()[0] for line in found.splitlines() if line.split()))
+
+
+def name_servers(resolv_conf: str) -> tuple[str, ...]:
+    """The name servers in the text of /etc/resolv.conf, see resolv.conf(5)."""
+    rows = (line.split() for line in resolv_conf.splitlines())
+    return tuple(row[1] for row in rows if len(row) > 1 and row[0] == "nameserver")
+
+
+def _is_routed(server: str) -> bool:
+    """Is there a route to a name server? To connect a datagram socket sends nothing."""
     try:
-        done = host.run(("getent", "ahosts", name), check=False, timeout=_PATIENCE)
-    except CommandError as error:
-        return (), error.returncode == 124
-    return tuple(dict.fromkeys(line.split()[0] for line in done.output.splitlines() if line.split())), False
+        family = socket.AF_INET6 if ip_address(server.partition("%")[0]).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((server, _DNS))
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def listening(*tables: str) -> dict[int, set[str]]:

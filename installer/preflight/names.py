@@ -11,6 +11,7 @@ from installer.facts.model import Listener
 from installer.preflight.model import Misfit, Subject
 
 _DAY = 86_400
+_NAME_SERVERS = 3
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 
 
@@ -43,12 +44,12 @@ def hostname(subject: Subject) -> Iterator[Misfit]:
 
 
 def hostname_resolves(subject: Subject) -> Iterator[Misfit]:
-    """Many services look their own host up when they start."""
+    """Many services look their own host up when they start, and wait if only a name server knows it."""
     network = subject.facts.network
     if not network.hostname_addresses:
         yield Misfit(
-            f"{network.hostname} does not resolve",
-            "it leads to this host",
+            f"this host does not know its own name {network.hostname}",
+            "it resolves without a name server",
             f"echo ADDRESS {network.hostname} >>/etc/hosts",
         )
 
@@ -94,23 +95,24 @@ def hosts_file(subject: Subject) -> Iterator[Misfit]:
         yield Misfit(f"/etc/hosts, {fault}", "one line for each address", "edit /etc/hosts")
 
 
-def resolver(subject: Subject) -> Iterator[Misfit]:
-    """Where no name server answers, every look-up of an unknown name waits."""
-    if subject.facts.network.resolver_hangs:
+def name_server_routes(subject: Subject) -> Iterator[Misfit]:
+    """Where no name server can be reached, every look-up of an unknown name waits."""
+    for server in subject.facts.network.unreachable_servers:
         yield Misfit(
-            "looking up an unknown name hangs: no name server answers",
-            "an answer, or no name server",
-            "take servers that do not answer out of /etc/resolv.conf, or add 'options timeout:1 attempts:1'",
+            f"no route leads to the name server {server}",
+            "name servers that can be reached, or none",
+            f"take 'nameserver {server}' out of /etc/resolv.conf",
         )
 
 
-def resolver_wildcard(subject: Subject) -> Iterator[Misfit]:
-    """Then a mistyped name leads to somebody else."""
-    if addresses := subject.facts.network.wildcard_addresses:
+def name_servers(subject: Subject) -> Iterator[Misfit]:
+    """glibc asks the first three, and says nothing about the others: resolv.conf(5)."""
+    servers = subject.facts.network.name_servers
+    if len(servers) > _NAME_SERVERS:
         yield Misfit(
-            f"a name that does not exist leads to {addresses[0]}",
-            "no address",
-            "take search domains and servers with wildcards out of /etc/resolv.conf",
+            f"/etc/resolv.conf has {len(servers)} name servers; {', '.join(servers[_NAME_SERVERS:])} will not be asked",
+            f"at most {_NAME_SERVERS}",
+            "take the others out of /etc/resolv.conf",
         )
 
 

@@ -55,7 +55,7 @@ class Cluster:
     def assert_all(self, release: str) -> None:
         assert [version(node) for node in self.nodes] == [release, release]
         assert self.query("select version_num from alembic_version") == release
-        assert self.query('select name from "ZoneEO" where uuid = \'z1\'') == "east"
+        assert self.query("select name from \"ZoneEO\" where uuid = 'z1'") == "east"
         assert not self.commander.exists("/root/nodes.toml.upgrade.json")
         for host in self.nodes:
             assert host.sh("ls -d /var/tmp/sealift-nodes-* 2>/dev/null || true") == ""

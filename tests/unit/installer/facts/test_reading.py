@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from installer.facts.host import cpu_flags, megabytes
 from installer.facts.identity import locale_names
 from installer.facts.kernel import virtualization_state
 from installer.facts.model import Listener
-from installer.facts.names import hosts_faults, listening, lookup, open_ports
+from installer.facts.names import hosts_faults, listening, look_at_network, name_servers, open_ports
 from installer.facts.packages import duplicates, held_by
 from installer.facts.reading import answer, fault
 from installer.facts.storage import file_system
@@ -107,13 +108,23 @@ def test_programs(host: Host) -> None:
     assert "no-such-program" in (fault(host, "no-such-program") or "")
 
 
-def test_names_are_looked_up_with_patience_that_ends(host: Host) -> None:
-    assert "127.0.0.1" in lookup(host, "localhost")[0]
+def test_names_are_looked_up_without_a_name_server(host: Host) -> None:
+    asked: list[tuple[str, ...]] = []
 
-    def slow(argv: tuple[str, ...], *, timeout: float | None = None, check: bool = True) -> effects.Completed:
-        return effects.run(("sleep", "9"), timeout=0.1, check=check)
+    def watched(argv: tuple[str, ...], **options: Any) -> effects.Completed:
+        asked.append(argv)
+        return effects.run(argv, **options)
 
-    assert lookup(Host(scratch=host.scratch, run=slow), "x") == ((), True)  # type: ignore[arg-type]
+    network = look_at_network(Host(scratch=host.scratch, run=watched), ())
+    assert "127.0.0.1" in network.localhost_addresses
+    looked_up = [argv for argv in asked if argv[0] == "getent"]
+    assert len(looked_up) == 3 and all(argv[1:3] == ("-s", "hosts:files myhostname") for argv in looked_up)
+    assert "hostname" not in {argv[0] for argv in asked}  # its -f asks name servers
+
+
+def test_name_servers() -> None:
+    text = "search example.com\n# nameserver 1.1.1.1\nnameserver 10.0.0.1\nnameserver\nnameserver fe80::1%lo x\n"
+    assert name_servers(text) == ("10.0.0.1", "fe80::1%lo")
 
 
 def test_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ MISFITS: Mapping[str, tuple[str | None, Mapping[str, Any]]] = {
     "localhost": ("network", {"localhost_addresses": ("127.0.0.1", "10.0.0.9")}),
     "ipv6-loopback": ("network", {"ipv6_loopback": False}),
     "hosts-file": ("network", {"hosts_faults": ("line 3: 'x' is no address",)}),
-    "resolver": ("network", {"resolver_hangs": True}),
-    "resolver-wildcard": ("network", {"wildcard_addresses": ("203.0.113.1",)}),
+    "name-server-routes": ("network", {"unreachable_servers": ("203.0.113.1",)}),
+    "name-servers": ("network", {"name_servers": ("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4")}),
     "clock": ("clock", {"now": 10, "rtc": None}),
     "clock-future": ("clock", {"now": 400_000_000, "rtc": None}),
     "clock-rtc": ("clock", {"rtc": 1_800_000}),
@@ -152,8 +152,10 @@ def test_what_fits_as_well(group: str, changes: dict[str, Any]) -> None:
 
 
 def test_strict_findings_come_first() -> None:
-    subject = changed("network", subject=changed("identity", uid=5), resolver_hangs=True, localhost_addresses=())
-    assert ids(subject) == ["root", "localhost", "resolver"]
+    subject = changed(
+        "network", subject=changed("identity", uid=5), unreachable_servers=("203.0.113.1",), localhost_addresses=()
+    )
+    assert ids(subject) == ["root", "localhost", "name-server-routes"]
 
 
 def test_who_has_the_port_is_named_without_secrets() -> None:
@@ -166,9 +168,9 @@ def test_who_has_the_port_is_named_without_secrets() -> None:
 
 
 def test_levels_are_the_manifests() -> None:
-    misfit = changed("network", localhost_addresses=(), resolver_hangs=True)
-    other = wanting(misfit, levels={"localhost": "off", "resolver": "strict"})
-    assert [(found.id, found.strict) for found in findings_of(examine(other))] == [("resolver", True)]
+    misfit = changed("network", localhost_addresses=(), unreachable_servers=("203.0.113.1",))
+    other = wanting(misfit, levels={"localhost": "off", "name-server-routes": "strict"})
+    assert [(found.id, found.strict) for found in findings_of(examine(other))] == [("name-server-routes", True)]
     assert "fqdn" not in {result.id for result in examine(other)}
     with pytest.raises(ValidationError, match="there is no check localhots"):
         Requirements(levels={"localhots": "off"})
