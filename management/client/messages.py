@@ -524,6 +524,15 @@ class AttachPrimaryStorageToCluster(Call[dict[str, Any]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangeApiTimeout(Call[dict[str, Any]]):
+    """Changes how long a call may take, on all nodes, for calls that are accepted from then on."""
+
+    wire_name: ClassVar[str] = "org.zstack.core.timeout.APIChangeApiTimeoutMsg"
+    apiName: str
+    value: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChangeClusterState(Call[One[ClusterInventory]]):
     wire_name: ClassVar[str] = "org.zstack.header.cluster.APIChangeClusterStateMsg"
     uuid: str
@@ -861,6 +870,14 @@ class ExpungeVmInstance(Call[dict[str, Any]]):
 
     wire_name: ClassVar[str] = "org.zstack.header.vm.APIExpungeVmInstanceMsg"
     uuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GetApiTimeouts(Call[dict[str, Any]]):
+    """How long each call may take, in milliseconds, the inner work that may take all of that, and who says so."""
+
+    wire_name: ClassVar[str] = "org.zstack.core.timeout.APIGetApiTimeoutsMsg"
+    apiName: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -232,10 +232,17 @@ def _records() -> None:
         _text("value"),
     )
     op.create_table(
+        "ApiTimeoutVO",
+        _text("apiName", key=True),
+        _number("milliseconds"),
+        sa.Column("innerNames", sa.Text, nullable=False),
+        *_dates(),
+    )
+    op.create_table(
         "AuditVO",
         sa.Column("id", sa.Integer, primary_key=True),
         _text("resourceType"),
-        sa.Column("resourceUuid", sa.String(64), nullable=False, index=True),
+        sa.Column("resourceUuid", sa.String(600), nullable=False, index=True),
         _text("action"),
         sa.Column("changes", sa.Text, nullable=False),
         _text("accountUuid", null=True, length=32),
@@ -256,8 +263,9 @@ NEW_REFERENCES = (("ClusterEO", "zoneUuid"), ("HostEO", "zoneUuid"), ("HostEO", 
 """Of release 1.0.0, which had no indexes for them."""
 
 TABLES = (  # noqa: SIM905 -- in the order of dropping
-    "AuditVO GlobalConfigVO SystemTagVO UserTagVO VolumeSnapshotEO VolumeSnapshotTreeEO VolumeEO VmNicVO"
-    " VirtualRouterVmVO VmInstanceEO DiskOfferingEO VirtualRouterOfferingVO InstanceOfferingEO"
+    "AuditVO ApiTimeoutVO GlobalConfigVO SystemTagVO UserTagVO VolumeSnapshotEO VolumeSnapshotTreeEO"
+    " VolumeEO VmNicVO VirtualRouterVmVO VmInstanceEO DiskOfferingEO"
+    " VirtualRouterOfferingVO InstanceOfferingEO"
     " ImageBackupStorageRefVO BackupStorageZoneRefVO BackupStorageEO PrimaryStorageClusterRefVO PrimaryStorageEO"
     " NetworkServiceL3NetworkRefVO NetworkServiceProviderL2NetworkRefVO NetworkServiceTypeVO"
     " NetworkServiceProviderVO UsedIpVO IpRangeEO L3NetworkDnsVO L3NetworkEO L2NetworkClusterRefVO L2NetworkEO"
