@@ -80,6 +80,13 @@ class GlobalConfigInventory(TypedDict, total=False):
     value: str
 
 
+class ImageBackupStorageRefInventory(TypedDict, total=False):
+    imageUuid: str
+    backupStorageUuid: str
+    installPath: str
+    status: str
+
+
 class ImageInventory(TypedDict, total=False):
     uuid: str
     name: str
@@ -96,6 +103,7 @@ class ImageInventory(TypedDict, total=False):
     system: bool
     createDate: str
     lastOpDate: str
+    backupStorageRefs: "list[ImageBackupStorageRefInventory]"
 
 
 class InstanceOfferingInventory(TypedDict, total=False):
@@ -407,6 +415,24 @@ class AddDnsToL3Network(Call[dict[str, Any]]):
     wire_name: ClassVar[str] = "org.zstack.header.network.l3.APIAddDnsToL3NetworkMsg"
     l3NetworkUuid: str
     dns: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddImage(Call[One[ImageInventory]]):
+    """Has backup storages download an image. When none can, nothing of it is left."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.image.APIAddImageMsg"
+    resourceUuid: str | None = None
+    name: str
+    description: str | None = None
+    userTags: list[str] | None = None
+    systemTags: list[str] | None = None
+    url: str
+    format: Literal["qcow2", "raw", "iso"] | None = None
+    mediaType: Literal["RootVolumeTemplate", "DataVolumeTemplate", "ISO"] | None = None
+    platform: Literal["Linux", "Windows", "Other", "Paravirtualization", "WindowsVirtio"] | None = None
+    system: bool | None = None
+    backupStorageUuids: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -772,7 +798,7 @@ class DeleteHost(Call[dict[str, Any]]):
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteImage(Call[dict[str, Any]]):
-    """Virtual router offerings with this image go with it. Its file, if a release brought it, stays."""
+    """Its files on backup storages and virtual router offerings with it go too. A file that a release brought stays."""
 
     wire_name: ClassVar[str] = "org.zstack.header.image.APIDeleteImageMsg"
     uuid: str
