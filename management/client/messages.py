@@ -505,6 +505,15 @@ class AttachBackupStorageToZone(Call[dict[str, Any]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttachDataVolumeToVm(Call[One[VolumeInventory]]):
+    """A running VM gets it at once, a stopped one when it starts."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APIAttachDataVolumeToVmMsg"
+    vmInstanceUuid: str
+    volumeUuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttachL2NetworkToCluster(Call[dict[str, Any]]):
     """Attaching what is attached already changes nothing."""
 
@@ -603,6 +612,13 @@ class ChangePrimaryStorageState(Call[One[PrimaryStorageInventory]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangeVolumeState(Call[One[VolumeInventory]]):
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APIChangeVolumeStateMsg"
+    uuid: str
+    stateEvent: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChangeZoneState(Call[One[ZoneInventory]]):
     wire_name: ClassVar[str] = "org.zstack.header.zone.APIChangeZoneStateMsg"
     uuid: str
@@ -629,6 +645,19 @@ class CreateCluster(Call[One[ClusterInventory]]):
     systemTags: list[str] | None = None
     zoneUuid: str
     hypervisorType: Literal["KVM"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateDataVolume(Call[One[VolumeInventory]]):
+    """A volume of the offering's size. It has no file before a VM runs with it."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APICreateDataVolumeMsg"
+    resourceUuid: str | None = None
+    name: str
+    description: str | None = None
+    userTags: list[str] | None = None
+    systemTags: list[str] | None = None
+    diskOfferingUuid: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -741,6 +770,19 @@ class CreateVmInstance(Call[One[VmInstanceInventory]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CreateVolumeSnapshot(Call[One[VolumeSnapshotInventory]]):
+    """The volume as it is now; of a running VM's volume, as after a loss of power."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APICreateVolumeSnapshotMsg"
+    resourceUuid: str | None = None
+    name: str
+    description: str | None = None
+    userTags: list[str] | None = None
+    systemTags: list[str] | None = None
+    volumeUuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CreateZone(Call[One[ZoneInventory]]):
     wire_name: ClassVar[str] = "org.zstack.header.zone.APICreateZoneMsg"
     resourceUuid: str | None = None
@@ -768,6 +810,15 @@ class DeleteBackupStorage(Call[dict[str, Any]]):
 @dataclass(frozen=True, kw_only=True)
 class DeleteCluster(Call[dict[str, Any]]):
     wire_name: ClassVar[str] = "org.zstack.header.cluster.APIDeleteClusterMsg"
+    uuid: str
+    deleteMode: Literal["Permissive", "Enforcing"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteDataVolume(Call[dict[str, Any]]):
+    """Takes it from its VM, and deletes it with its file and its snapshots."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APIDeleteDataVolumeMsg"
     uuid: str
     deleteMode: Literal["Permissive", "Enforcing"] | None = None
 
@@ -849,6 +900,15 @@ class DeleteTag(Call[dict[str, Any]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeleteVolumeSnapshot(Call[dict[str, Any]]):
+    """Later snapshots, which build on it, go with it; the volume keeps its data."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.storage.snapshot.APIDeleteVolumeSnapshotMsg"
+    uuid: str
+    deleteMode: Literal["Permissive", "Enforcing"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeleteZone(Call[dict[str, Any]]):
     wire_name: ClassVar[str] = "org.zstack.header.zone.APIDeleteZoneMsg"
     uuid: str
@@ -862,6 +922,14 @@ class DestroyVmInstance(Call[dict[str, Any]]):
     wire_name: ClassVar[str] = "org.zstack.header.vm.APIDestroyVmInstanceMsg"
     uuid: str
     deleteMode: Literal["Permissive", "Enforcing"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetachDataVolumeFromVm(Call[One[VolumeInventory]]):
+    """The volume keeps its data and its host."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APIDetachDataVolumeFromVmMsg"
+    uuid: str
 
 
 @dataclass(frozen=True, kw_only=True)

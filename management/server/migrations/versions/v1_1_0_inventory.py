@@ -195,6 +195,15 @@ def _volumes() -> None:
         _number("size"),
         sa.Column("deviceId", sa.Integer),
     )
+    op.create_table(
+        "LocalStorageResourceRefVO",
+        _ref("resourceUuid", "VolumeEO", key=True),
+        _text("resourceType"),
+        _ref("primaryStorageUuid", storage),
+        _ref("hostUuid", "HostEO"),
+        _number("size"),
+        *_dates(),
+    )
     tree = [_uuid(), _ref("volumeUuid", "VolumeEO"), _flag("current"), sa.Column("deleted", sa.DateTime), *_dates()]
     op.create_table("VolumeSnapshotTreeEO", *tree)
     _erasable(
@@ -264,7 +273,7 @@ NEW_REFERENCES = (("ClusterEO", "zoneUuid"), ("HostEO", "zoneUuid"), ("HostEO", 
 
 TABLES = (  # noqa: SIM905 -- in the order of dropping
     "AuditVO ApiTimeoutVO GlobalConfigVO SystemTagVO UserTagVO VolumeSnapshotEO VolumeSnapshotTreeEO"
-    " VolumeEO VmNicVO VirtualRouterVmVO VmInstanceEO DiskOfferingEO"
+    " LocalStorageResourceRefVO VolumeEO VmNicVO VirtualRouterVmVO VmInstanceEO DiskOfferingEO"
     " VirtualRouterOfferingVO InstanceOfferingEO"
     " ImageBackupStorageRefVO BackupStorageZoneRefVO BackupStorageEO PrimaryStorageClusterRefVO PrimaryStorageEO"
     " NetworkServiceL3NetworkRefVO NetworkServiceProviderL2NetworkRefVO NetworkServiceTypeVO"
