@@ -40,6 +40,7 @@ class AddImage(CreateResource):
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
         with node.database.write() as session:
             image = self.insert(session)
+            imagestore.expect(node, session, image.uuid)
         imagestore.download(node, image.uuid)
         with node.database.read() as session:
             return {"inventory": IMAGE.show_one(session, image.uuid)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from management import deadlines
@@ -20,9 +20,11 @@ from management.server.agentcommands import DOWNLOAD_IMAGE
 from management.server.errors import ApiError
 from management.server.gc.jobs import Context, JobKind
 from management.server.gc.store import submit
+from management.server.models.gc import GarbageCollectorVO
 from management.server.models.identity import ADMIN_UUID
 from management.server.models.images import ImageVO
 from management.server.models.storage import BackupStorageVO, ImageBackupStorageRefVO
+from management.server.models.system import ManagementNodeVO
 
 if TYPE_CHECKING:
     from management.server.node import Node
@@ -49,6 +51,11 @@ def install_path(storage: BackupStorageVO, image: ImageVO) -> str:
     name = unquote(urlsplit(image.url).path).rpartition("/")[2] or image.uuid
     folder = "dataVolumeTemplates" if image.mediaType == "DataVolumeTemplate" else "rootVolumeTemplates"
     return f"{storage.url}/{folder}/acct-{ADMIN_UUID}/{image.uuid}/{name}.template"
+
+
+def expect(node: "Node", session: Session, image_uuid: str) -> None:
+    """Have the collection take the image away, should this node die before it has settled what became of it."""
+    submit(session, LOST_DOWNLOAD, _lost_name(image_uuid), {"imageUuid": image_uuid, "managementNodeUuid": node.uuid})
 
 
 def add_refs(session: Session, image: ImageVO, storage_uuids: Sequence[str]) -> None:
@@ -127,6 +134,7 @@ def _settle(session: Session, image_uuid: str, got: Sequence[Downloaded]) -> set
         storage = session.get_one(BackupStorageVO, ref.backupStorageUuid)
         storage.totalCapacity = int(answer.get("totalCapacity", storage.totalCapacity))
         storage.availableCapacity = int(answer.get("availableCapacity", storage.availableCapacity))
+    session.execute(delete(GarbageCollectorVO).where(GarbageCollectorVO.name == _lost_name(image_uuid)))
     session.flush()
     if not got and image.deleted is None:
         session.delete(image)
@@ -181,5 +189,25 @@ def _is_due(_session: Session, _context: Context) -> bool:
     return True
 
 
+def _lost_name(image_uuid: str) -> str:
+    return f"lost-download-{image_uuid}"
+
+
+def _take_away(node: "Node", context: Context) -> None:
+    with node.database.read() as session:
+        image, refs = session.get(ImageVO, context["imageUuid"]), _refs(session, context["imageUuid"])
+    if image is None or image.status != "Downloading":
+        return
+    for ref in refs:
+        remove_file(node, ref.backupStorageUuid, ref.installPath)
+        cascade.erase(node, ref)
+    cascade.erase(node, image)
+
+
+def _is_node_gone(session: Session, context: Context) -> bool:
+    return session.get(ManagementNodeVO, context["managementNodeUuid"]) is None
+
+
+LOST_DOWNLOAD = JobKind("org.zstack.image.GCLostDownloadRunner", _take_away, _is_node_gone, interval=RETRY_SECONDS)
 DELETE_IMAGE = JobKind("org.zstack.storage.backup.GCDeleteImageRunner", _delete_image, _is_due, interval=RETRY_SECONDS)
 """It polls: nobody tells whether a backup storage is there."""

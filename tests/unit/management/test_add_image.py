@@ -1,6 +1,7 @@
 """Images by URL: a real server, a simulated backup storage, and a web server that takes its time."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ from tests.unit.management.conftest import Install
 from tests.unit.management.simulator import Fault, Simulator
 from tests.unit.management.test_timeout_changes import CHANGE, GET, HOUR
 from tests.unit.management.test_timeouts import codes
+from tests.unit.management.test_work import accept, finished, process
 
 ADD, DELETE = (f"{HEADER}.image.API{verb}Msg" for verb in ("AddImage", "DeleteImage"))
 DELETE_STORAGE = f"{HEADER}.storage.backup.APIDeleteBackupStorageMsg"
@@ -207,3 +209,27 @@ def test_deleted_while_it_is_downloaded(site: Cloud, web: Web, storages: list[tu
     adding.join(20)
     assert answers[0]["error"]["code"] == "SYS.1002"
     assert (images(site), agent.files, agent.halves) == ([], {}, {})
+
+
+def test_a_server_that_is_killed_leaves_no_half_image(tmp_path_factory: pytest.TempPathFactory, web: Web) -> None:
+    install = Install(tmp_path_factory.mktemp("cloud")).prepare()
+    web.quick.clear()
+    with cloud(install, 40_000 + os.getpid() % 5000) as site:
+        agent = Simulator(site.hosts[0].address, AGENT.port, site.hosts[0].token)
+        agent.start()
+        with process(install) as server:
+            site.fill()
+            storage = "org.zstack.storage.backup.sftp.APIAddSftpBackupStorageMsg"
+            place = {"url": "/zstack_bs", "hostname": agent.address, "username": "root", "password": "x"}
+            where = {"backupStorageUuids": [site.make(storage, name="bs", **place)]}
+            call = accept(install, ADD, name="i", url=web.url, session=site.session, **where)
+            assert call is not None
+            eventually(lambda: any(agent.halves.values()), "the first half is there")
+            server.send_signal(signal.SIGKILL)
+            server.wait()
+        with process(install):
+            assert finished(install, call, 30)["error"]["code"] == "SYS.1012"
+            eventually(lambda: images(site) == [], "the image is taken away")
+            web.quick.set()
+            eventually(lambda: not agent.halves and not agent.files, "so is its file")
+        agent.stop()
