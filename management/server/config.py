@@ -4,7 +4,7 @@ import socket
 import tomllib
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from sqlalchemy import URL, make_url
@@ -148,12 +148,15 @@ def load_config(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     try:
-        return Config.model_validate({**_timeouts_beside(path), **values})
+        return Config.model_validate({**values, **_timeouts_file(path, values)})
     except ValidationError as error:
         lines = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise ConfigError("\n".join(lines)) from error
 
 
-def _timeouts_beside(path: Path) -> dict[str, Path]:
-    beside = path.absolute().with_name(TIMEOUTS)
-    return {"timeouts_file": beside} if beside.exists() else {}
+def _timeouts_file(path: Path, values: dict[str, Any]) -> dict[str, Path]:
+    """The file that `values` name, seen from the folder of `path`, or the one that is there."""
+    beside, given = path.absolute().with_name(TIMEOUTS), values.get("timeouts_file")
+    if isinstance(given, str):
+        return {"timeouts_file": beside.parent / given}
+    return {"timeouts_file": beside} if given is None and beside.exists() else {}

@@ -109,6 +109,8 @@ def test_a_file_beside_the_configuration_is_read(tmp_path: Path) -> None:
     beside = tmp_path / "timeouts.properties"
     beside.write_text(NOTE)
     assert load_config(config).timeouts_file == beside
+    config.write_text(config.read_text() + 'timeouts_file = "other.properties"\n')
+    assert load_config(config).timeouts_file == tmp_path / "other.properties"
 
 
 def table(**changed: Timeout) -> Timeouts:
@@ -244,7 +246,7 @@ def test_a_removal_that_is_out_already_is_handed_to_the_collection(site: Cloud) 
 def test_nothing_is_asked_of_an_agent_after_the_time(site: Cloud) -> None:
     vm = site.create_vm()["inventory"]
     host = site.host_of(vm)
-    host.faults["/vm/stop"] = Fault(seconds=1.5, times=1)
+    host.faults["/vm/stop"] = Fault(seconds=7, times=1)
     first = httpx.post(
         f"{site.install.url}/zstack/api",
         json={f"{HEADER}.vm.APIStopVmInstanceMsg": {"uuid": vm["uuid"], "session": site.session}},
@@ -252,8 +254,10 @@ def test_nothing_is_asked_of_an_agent_after_the_time(site: Cloud) -> None:
     assert first["timeout"] == HOUR / 2
     eventually(lambda: bool(host.asked("/vm/stop")), "the first call has its turn")
     before = len(host.asked("/vm/reboot"))
+    began = time.monotonic()
     late = site.vm("Reboot", vm["uuid"], timeout=300)
     assert late["error"]["code"] == "SYS.1001", "its turn did not come in time"
+    assert time.monotonic() - began < 6, "it is told so before its turn comes"
     assert len(host.asked("/vm/reboot")) == before
     site.vm("Destroy", vm["uuid"])
 
