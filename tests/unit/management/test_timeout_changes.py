@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from management.server import apis
@@ -13,6 +14,9 @@ from management.server.timeoutlines import Timeout
 from management.server.timeouts import Timeouts
 from tests.unit.management.cloud import HEADER
 from tests.unit.management.conftest import Install
+from tests.unit.management.test_work import process, two_nodes
+
+__all__ = ["two_nodes"]  # a fixture
 
 GET, CHANGE = (f"org.zstack.core.timeout.API{verb}Msg" for verb in ("GetApiTimeouts", "ChangeApiTimeout"))
 REGISTRY = discover(apis)
@@ -82,3 +86,14 @@ def test_a_change_is_kept_and_holds_on_both_databases(database_url: Any) -> None
     migrate(Node.database)
     assert other.timeouts.effective()[long].source == "default"
     Node.database.close()
+
+
+def test_a_change_on_one_node_holds_on_the_other(two_nodes: tuple[Database, Install, Install]) -> None:
+    _, first, second = two_nodes
+    with process(first), process(second):
+        session = first.log_in()
+        assert first.ask(session, CHANGE, apiName=START.wire_name, value="7s")["inventory"]["timeout"] == 7000
+        (seen,) = second.ask(session, GET, apiName=START.wire_name)["inventories"]
+        assert (seen["timeout"], seen["source"]) == (7000, "changed")
+        body = {START.wire_name: {"uuid": "0" * 32, "session": session}}
+        assert httpx.post(f"{second.url}/zstack/api", json=body).json()["timeout"] == 7000

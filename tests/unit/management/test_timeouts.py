@@ -262,6 +262,21 @@ def test_nothing_is_asked_of_an_agent_after_the_time(site: Cloud) -> None:
     site.vm("Destroy", vm["uuid"])
 
 
+def test_a_child_process_is_ended_at_the_deadline(site: Cloud) -> None:
+    ssh = site.install.home / "programs" / "ssh"
+    quick = ssh.read_text()
+    ssh.write_text("#!/bin/sh\nsleep 20\n")
+    try:
+        began = time.monotonic()
+        answer = site.call(f"{HEADER}.host.APIReconnectHostMsg", uuid=site.uuids["host0"], timeout=1000)
+        assert time.monotonic() - began < 10, "the call does not wait for ssh"
+    finally:
+        ssh.write_text(quick)
+    assert codes(answer["error"]) == ["SYS.1001", "HOST.1002", "SYS.1001"]
+    assert site.row("host", site.uuids["host0"])["status"] == "Disconnected"
+    assert site.reconnect(0) == {"success": True}, "later it works"
+
+
 def test_a_client_waits_as_long_as_the_server_says(server: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
 
