@@ -84,7 +84,10 @@ SNAPSHOT = Inventory(
 KINDS = (
     Kind(
         VolumeVO,
-        (Parent(PrimaryStorageVO, "primaryStorageUuid", volumes.lose_storage),),
+        (
+            Parent(PrimaryStorageVO, "primaryStorageUuid", volumes.lose_storage),
+            Parent(DiskOfferingVO, "diskOfferingUuid", volumes.lose_offering),
+        ),
         check=volumes.check_removable,
         remove=volumes.remove,
     ),

@@ -105,6 +105,12 @@ def lose_storage(node: "Node", volume: VolumeVO, _force: bool) -> None:
         erase(node, row)
 
 
+def lose_offering(node: "Node", volume: VolumeVO, _force: bool) -> None:
+    """The offering goes; the volume stays what it is."""
+    with node.database.write() as session:
+        session.get_one(VolumeVO, volume.uuid).diskOfferingUuid = None
+
+
 def _check_attachable(session: Session, vm: VmInstanceVO, volume: VolumeVO) -> None:
     states.check(vm, states.ATTACH_VOLUME)
     name = f"data volume[uuid:{volume.uuid}]"

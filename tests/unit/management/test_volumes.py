@@ -215,3 +215,11 @@ def test_what_a_storage_that_is_deleted_takes_along(site: Cloud) -> None:
     conditions = [{"name": "uuid", "op": "=", "value": volume}]
     assert site.call(f"{VOLUME}QueryVolumeMsg", conditions=conditions)["inventories"] == []
     assert sum(len(host.calls) for host in site.hosts) == before, "nobody deletes files on a storage that is gone"
+
+
+def test_a_volume_outlives_its_offering(site: Cloud) -> None:
+    offering = site.make(f"{HEADER}.configuration.APICreateDiskOfferingMsg", name="short", diskSize=SIZE)
+    volume = site.make(f"{VOLUME}CreateDataVolumeMsg", name="data", diskOfferingUuid=offering)
+    assert site.call(f"{HEADER}.configuration.APIDeleteDiskOfferingMsg", uuid=offering) == {"success": True}
+    row = site.row("volume", volume)
+    assert ("diskOfferingUuid" in row, row["size"]) == (False, SIZE)
