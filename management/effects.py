@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from management import deadlines
+
 log = logging.getLogger(__name__)
 
 # Variables that a child may inherit; everything else is given by the caller on purpose.
@@ -63,9 +65,11 @@ class Processes:
         Secrets belong in `stdin`: it is never logged, argv is.
 
         Raises:
-            ProcessError: it could not be started, `timeout` seconds passed, or `close` was called.
+            ProcessError: it could not be started, `timeout` seconds or the time of the present work are over, or
+                `close` was called.
         """
         log.debug("running %s", shlex.join(argv))
+        timeout = deadlines.clip(timeout)
         child = self._start(argv, env, cwd, with_stdin=stdin is not None)
         try:
             stdout, stderr = child.communicate(stdin, timeout=timeout)

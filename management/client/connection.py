@@ -15,8 +15,10 @@ import httpx
 from management.client.calls import Call, T
 from management.client.errors import ApiFailure, ClientError
 
-# As long as the longest call may take on the server; giving up earlier would only hide its result.
+# For a server that does not say how long a call may take; giving up earlier would only hide its result.
 DEFAULT_WAIT_SECONDS = 3 * 3600
+# What the server has after that for undoing what it began.
+GRACE_SECONDS = 900
 POLL_SECONDS = (0.05, 0.1, 0.2, 0.5)
 PLAIN_PORT, TLS_PORT = 8080, 8443
 LOG_IN = "org.zstack.header.identity.APILogInByAccountMsg"
@@ -106,13 +108,12 @@ class Connection:
 
         Raises:
             ApiFailure: the server says that it failed.
-            ClientError: the server cannot be reached or trusted, or did not finish in time.
+            ClientError: the server cannot be reached or trusted, or did not finish long after the call's time.
         """
         session = {"session": {"uuid": self.session}} if self.session else {}
         state = self._request("POST", "/", {message: {**fields, **session}}).json()
-        waited = fields.get("timeout", -1)
-        seconds = waited / 1000 if waited > 0 else DEFAULT_WAIT_SECONDS
-        answer = json.loads(self._wait(state, time.monotonic() + seconds)["result"])
+        limit = state["timeout"] / 1000 if "timeout" in state else DEFAULT_WAIT_SECONDS
+        answer = json.loads(self._wait(state, time.monotonic() + limit + GRACE_SECONDS)["result"])
         ((name, content),) = answer.items()
         if not content["success"]:
             raise ApiFailure(name, content["error"])

@@ -80,6 +80,13 @@ class GlobalConfigInventory(TypedDict, total=False):
     value: str
 
 
+class ImageBackupStorageRefInventory(TypedDict, total=False):
+    imageUuid: str
+    backupStorageUuid: str
+    installPath: str
+    status: str
+
+
 class ImageInventory(TypedDict, total=False):
     uuid: str
     name: str
@@ -96,6 +103,7 @@ class ImageInventory(TypedDict, total=False):
     system: bool
     createDate: str
     lastOpDate: str
+    backupStorageRefs: "list[ImageBackupStorageRefInventory]"
 
 
 class InstanceOfferingInventory(TypedDict, total=False):
@@ -410,6 +418,24 @@ class AddDnsToL3Network(Call[dict[str, Any]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AddImage(Call[One[ImageInventory]]):
+    """Has backup storages download an image. When none can, nothing of it is left."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.image.APIAddImageMsg"
+    resourceUuid: str | None = None
+    name: str
+    description: str | None = None
+    userTags: list[str] | None = None
+    systemTags: list[str] | None = None
+    url: str
+    format: Literal["qcow2", "raw", "iso"] | None = None
+    mediaType: Literal["RootVolumeTemplate", "DataVolumeTemplate", "ISO"] | None = None
+    platform: Literal["Linux", "Windows", "Other", "Paravirtualization", "WindowsVirtio"] | None = None
+    system: bool | None = None
+    backupStorageUuids: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AddIpRange(Call[One[IpRangeInventory]]):
     wire_name: ClassVar[str] = "org.zstack.header.network.l3.APIAddIpRangeMsg"
     resourceUuid: str | None = None
@@ -479,6 +505,15 @@ class AttachBackupStorageToZone(Call[dict[str, Any]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttachDataVolumeToVm(Call[One[VolumeInventory]]):
+    """A running VM gets it at once, a stopped one when it starts."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APIAttachDataVolumeToVmMsg"
+    vmInstanceUuid: str
+    volumeUuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttachL2NetworkToCluster(Call[dict[str, Any]]):
     """Attaching what is attached already changes nothing."""
 
@@ -521,6 +556,15 @@ class AttachPrimaryStorageToCluster(Call[dict[str, Any]]):
     wire_name: ClassVar[str] = "org.zstack.header.storage.primary.APIAttachPrimaryStorageToClusterMsg"
     primaryStorageUuid: str
     clusterUuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeApiTimeout(Call[dict[str, Any]]):
+    """Changes how long a call may take, on all nodes, for calls that are accepted from then on."""
+
+    wire_name: ClassVar[str] = "org.zstack.core.timeout.APIChangeApiTimeoutMsg"
+    apiName: str
+    value: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -568,6 +612,13 @@ class ChangePrimaryStorageState(Call[One[PrimaryStorageInventory]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangeVolumeState(Call[One[VolumeInventory]]):
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APIChangeVolumeStateMsg"
+    uuid: str
+    stateEvent: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChangeZoneState(Call[One[ZoneInventory]]):
     wire_name: ClassVar[str] = "org.zstack.header.zone.APIChangeZoneStateMsg"
     uuid: str
@@ -594,6 +645,19 @@ class CreateCluster(Call[One[ClusterInventory]]):
     systemTags: list[str] | None = None
     zoneUuid: str
     hypervisorType: Literal["KVM"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateDataVolume(Call[One[VolumeInventory]]):
+    """A volume of the offering's size. It has no file before a VM runs with it."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APICreateDataVolumeMsg"
+    resourceUuid: str | None = None
+    name: str
+    description: str | None = None
+    userTags: list[str] | None = None
+    systemTags: list[str] | None = None
+    diskOfferingUuid: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -706,6 +770,19 @@ class CreateVmInstance(Call[One[VmInstanceInventory]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CreateVolumeSnapshot(Call[One[VolumeSnapshotInventory]]):
+    """The volume as it is now; of a running VM's volume, as after a loss of power."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APICreateVolumeSnapshotMsg"
+    resourceUuid: str | None = None
+    name: str
+    description: str | None = None
+    userTags: list[str] | None = None
+    systemTags: list[str] | None = None
+    volumeUuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CreateZone(Call[One[ZoneInventory]]):
     wire_name: ClassVar[str] = "org.zstack.header.zone.APICreateZoneMsg"
     resourceUuid: str | None = None
@@ -738,6 +815,15 @@ class DeleteCluster(Call[dict[str, Any]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeleteDataVolume(Call[dict[str, Any]]):
+    """Takes it from its VM, and deletes it with its file and its snapshots."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APIDeleteDataVolumeMsg"
+    uuid: str
+    deleteMode: Literal["Permissive", "Enforcing"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeleteDiskOffering(Call[dict[str, Any]]):
     wire_name: ClassVar[str] = "org.zstack.header.configuration.APIDeleteDiskOfferingMsg"
     uuid: str
@@ -763,7 +849,7 @@ class DeleteHost(Call[dict[str, Any]]):
 
 @dataclass(frozen=True, kw_only=True)
 class DeleteImage(Call[dict[str, Any]]):
-    """Virtual router offerings with this image go with it. Its file, if a release brought it, stays."""
+    """Its files on backup storages and virtual router offerings with it go too. A file that a release brought stays."""
 
     wire_name: ClassVar[str] = "org.zstack.header.image.APIDeleteImageMsg"
     uuid: str
@@ -814,6 +900,15 @@ class DeleteTag(Call[dict[str, Any]]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeleteVolumeSnapshot(Call[dict[str, Any]]):
+    """Later snapshots, which build on it, go with it; the volume keeps its data."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.storage.snapshot.APIDeleteVolumeSnapshotMsg"
+    uuid: str
+    deleteMode: Literal["Permissive", "Enforcing"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeleteZone(Call[dict[str, Any]]):
     wire_name: ClassVar[str] = "org.zstack.header.zone.APIDeleteZoneMsg"
     uuid: str
@@ -827,6 +922,14 @@ class DestroyVmInstance(Call[dict[str, Any]]):
     wire_name: ClassVar[str] = "org.zstack.header.vm.APIDestroyVmInstanceMsg"
     uuid: str
     deleteMode: Literal["Permissive", "Enforcing"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetachDataVolumeFromVm(Call[One[VolumeInventory]]):
+    """The volume keeps its data and its host."""
+
+    wire_name: ClassVar[str] = "org.zstack.header.volume.APIDetachDataVolumeFromVmMsg"
+    uuid: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -861,6 +964,14 @@ class ExpungeVmInstance(Call[dict[str, Any]]):
 
     wire_name: ClassVar[str] = "org.zstack.header.vm.APIExpungeVmInstanceMsg"
     uuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GetApiTimeouts(Call[dict[str, Any]]):
+    """How long each call may take, in milliseconds, the inner work that may take all of that, and who says so."""
+
+    wire_name: ClassVar[str] = "org.zstack.core.timeout.APIGetApiTimeoutsMsg"
+    apiName: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,11 @@ from typing import Any
 
 import httpx
 
+from management import deadlines
+
+SHORTEST_SECONDS = 0.001
+"""What is left of a time that is over: no request can be made with none."""
+
 
 class AgentError(Exception):
     """The agent cannot be reached, refuses the call, or says that it failed."""
@@ -49,6 +54,7 @@ class AgentClient:
     def _post(self, path: str, body: dict[str, Any], headers: dict[str, str], timeout: float) -> httpx.Response:
         host = f"[{self.address}]" if ":" in self.address else self.address
         url = f"http://{host}:{self.port}{path}"
+        timeout = max(deadlines.clip(timeout), SHORTEST_SECONDS)
         try:
             # trust_env=False: a proxy of the environment has no business between server and agent.
             with httpx.Client(timeout=timeout, trust_env=False) as client:

@@ -52,7 +52,7 @@ class Deployer:
     def __init__(self, processes: Processes, places: Places, timeout: float) -> None:
         self._places = places
         self._remote = Remote(processes, places.keys_dir, places.home, timeout)
-        self._locks = KeyedLocks()
+        self._locks = KeyedLocks(lambda key: DeployError(f"other work on the agent of {key[-1]} took all the time"))
 
     def client(self, agent: Agent, address: str) -> AgentClient:
         """How to call `agent` on the host at `address`."""

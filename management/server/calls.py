@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import select
 
+from management import deadlines
 from management.server.acting import acting_as
 from management.server.clock import now, to_wire
 from management.server.errors import ApiError
@@ -21,6 +22,7 @@ from management.server.logs import marked
 from management.server.messages import ApiMessage, Caller
 from management.server.models.identity import ADMIN_UUID, SessionVO
 from management.server.node import Node
+from management.server.timeouts import check_time, late
 from management.server.work import Recorded, Work, current_call
 
 log = logging.getLogger(__name__)
@@ -62,7 +64,9 @@ class Calls:
             return _done(None, created, answer)
         subject = kind.subject(fields)
         secret = kind.secrets()
-        call = await self._in_worker(self._work.accept, wire_name, fields, secret, address, subject)
+        limit = await self._in_worker(self._node.timeouts.of_call, kind, fields)
+        accept = partial(self._work.accept, resource=subject, milliseconds=limit)
+        call = await self._in_worker(accept, wire_name, fields, secret, address)
         with marked(call=call.uuid):
             log.info("%s accepted", kind.verb())
         return _state(call)
@@ -91,22 +95,29 @@ class Calls:
 
     def _tend(self, living: Collection[str]) -> int:
         self._work.purge(timedelta(days=self._node.config.keep_calls_days))
+        if given_up := self._work.give_up():
+            log.warning("%d calls were given up: their turn did not come in time", given_up)
         return self._work.adopt(living)
 
-    def _run(self, wire_name: str, fields: dict[str, Any], address: str) -> dict[str, Any]:
+    def _run(self, wire_name: str, fields: dict[str, Any], address: str, left: float | None) -> dict[str, Any]:
         kind = self._node.registry.messages.get(wire_name)
         if kind is None:  # accepted by a node of a newer release
             return _failure(BARE_EVENT, ApiError("SYS.1008", f"this release knows no message {wire_name}"))
-        with marked(call=current_call()):
-            return self._answer(kind, fields, address)
+        return self._answer_in_time(kind, fields, address, left)
 
-    def _interrupted(self, wire_name: str, fields: dict[str, Any], address: str) -> dict[str, Any]:
+    def _interrupted(self, wire_name: str, fields: dict[str, Any], address: str, left: float | None) -> dict[str, Any]:
         kind = self._node.registry.messages.get(wire_name)
         if kind is not None and kind.repeatable and not kind.secrets():
-            with marked(call=current_call()):
-                return self._answer(kind, fields, address)
+            return self._answer_in_time(kind, fields, address, left)
         text = "the management node stopped before the call was finished; look at what it did before you call again"
         return _failure(BARE_EVENT, ApiError("SYS.1012", text))
+
+    def _answer_in_time(
+        self, kind: type[ApiMessage], fields: Mapping[str, Any], address: str, left: float | None
+    ) -> dict[str, Any]:
+        seconds = self._node.timeouts.of_call(kind, fields) / 1000 if left is None else left
+        with marked(call=current_call()), self._node.timeouts.bound(kind, seconds):
+            return self._answer(kind, fields, address)
 
     def _answer(self, kind: type[ApiMessage], fields: Mapping[str, Any], address: str) -> dict[str, Any]:
         with self._node.metrics.call(kind.verb()) as outcome:
@@ -125,9 +136,12 @@ class Calls:
         except ApiError as error:
             return _failure(bare, error)
         try:
+            check_time()
             with acting_as(caller.account_uuid, kind.verb()):
                 return {kind.answer_name(): {**message.handle(self._node, caller), "success": True}}
         except ApiError as error:
+            if deadlines.passed() and error.has("SYS.1001"):
+                error = late(kind, self._node.timeouts.of_call(kind, fields), error)
             log.info("%s failed: %s", kind.verb(), error)
             return _failure(kind.answer_name(), error)
         except Exception as error:
@@ -201,9 +215,13 @@ def _done(result_uuid: str | None, created: Any, result: dict[str, Any], finishe
 
 
 def _state(call: Recorded) -> dict[str, Any]:
+    if call.late:
+        failure = _failure(BARE_EVENT, ApiError("SYS.1001", "the call was given up: its time was over"))
+        return _done(call.uuid, call.created, failure, call.finished)
     if call.error is not None:
         failure = _failure(BARE_EVENT, ApiError("SYS.1000", call.error))
         return _done(call.uuid, call.created, failure, call.finished)
     if call.answer is None:
-        return {"uuid": call.uuid, "state": "Processing", "createdDate": to_wire(call.created)}
+        limit = {} if call.timeout is None else {"timeout": call.timeout}
+        return {"uuid": call.uuid, "state": "Processing", "createdDate": to_wire(call.created), **limit}
     return _done(call.uuid, call.created, call.answer, call.finished)

@@ -33,7 +33,9 @@ def client_code(registry: Registry) -> str:
 
 
 def _row(inventory: Inventory) -> str:
-    shown = [f'{link.name}: "list[{link.target}]"' for link in inventory.links if link.shown]
+    shown = [
+        f'{link.name}: "list[{link.target}]"' for link in inventory.links if link.shown and link.target in INVENTORIES
+    ]
     columns = [f"{name}: {_column(inventory.kind(name))}" for name in inventory.fields]
     lists = [f"{values.name}: list[str]" for values in inventory.lists]
     return _class(f"{inventory.name}(TypedDict, total=False)", "", [*columns, *lists, *shown])

@@ -4,7 +4,7 @@ import socket
 import tomllib
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from sqlalchemy import URL, make_url
@@ -14,6 +14,7 @@ from management.deploy.packages import PackageSource
 
 PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_+.-]*$")]
 LOOPBACK = "127.0.0.1"
+TIMEOUTS = "timeouts.properties"
 
 
 class ConfigError(Exception):
@@ -77,6 +78,10 @@ class Config(BaseModel):
         default=7, ge=0, description="how long the result of a finished call can be asked for"
     )
     deploy_timeout_seconds: int = Field(default=600, ge=10)
+    timeouts_file: Path | None = Field(
+        default=None,
+        description=f"lines that set API timeouts; without it, {TIMEOUTS} beside this file if that is there",
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
     def database_url(self) -> URL:
@@ -143,7 +148,15 @@ def load_config(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     try:
-        return Config.model_validate(values)
+        return Config.model_validate({**values, **_timeouts_file(path, values)})
     except ValidationError as error:
         lines = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise ConfigError("\n".join(lines)) from error
+
+
+def _timeouts_file(path: Path, values: dict[str, Any]) -> dict[str, Path]:
+    """The file that `values` name, seen from the folder of `path`, or the one that is there."""
+    beside, given = path.absolute().with_name(TIMEOUTS), values.get("timeouts_file")
+    if isinstance(given, str):
+        return {"timeouts_file": beside.parent / given}
+    return {"timeouts_file": beside} if given is None and beside.exists() else {}

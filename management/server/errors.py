@@ -42,6 +42,10 @@ class ApiError(Exception):
         self.details = details
         self.cause = cause
 
+    def has(self, code: str) -> bool:
+        """Whether it, or one of its causes, has this code."""
+        return self.code == code or (self.cause is not None and self.cause.has(code))
+
     def to_wire(self) -> dict[str, Any]:
         """The error object of the API; causes are nested in the same shape."""
         wire: dict[str, Any] = {

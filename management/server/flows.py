@@ -9,10 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from management.deadlines import grace
+from management.server.timeouts import check_time
+
 if TYPE_CHECKING:
     from management.server.node import Node
 
 log = logging.getLogger(__name__)
+
+UNDO_SECONDS = 15.0
 
 Context = dict[str, Any]
 Work = Callable[["Node", Context], None]
@@ -28,7 +33,7 @@ class Step:
 
 
 def run_flow(node: "Node", steps: Sequence[Step], context: Context) -> Context:
-    """Run `steps` in order and return the context.
+    """Run `steps` in order and return the context. When the time is over no step begins; what is undone has a grace.
 
     Raises:
         Exception: what the failing step raised. Everything before it is undone then; an undo that fails is logged,
@@ -36,11 +41,13 @@ def run_flow(node: "Node", steps: Sequence[Step], context: Context) -> Context:
     """
     for number, step in enumerate(steps):
         try:
+            check_time()
             step.run(node, context)
         except Exception:
             # The failing step is undone too: it may have got half way.
-            for done in reversed(steps[: number + 1]):
-                _undo(node, done, context)
+            with grace(UNDO_SECONDS):
+                for done in reversed(steps[: number + 1]):
+                    _undo(node, done, context)
             raise
     return context
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from management import deadlines
 from management.deploy.client import AgentError
 from management.deploy.deployer import DeployError
 from management.deploy.desired import Agent, Target
@@ -37,9 +38,11 @@ def connect(node: Node, host_uuid: str, password: str | None = None) -> None:
             client.call("/host/connect", {"hostUuid": host.uuid})
             capacity = client.call("/host/capacity")
         except DeployError as error:
-            raise _lost(node, host, ApiError("SYS.1006", str(error))) from error
+            code = "SYS.1001" if deadlines.passed() else "SYS.1006"
+            raise _lost(node, host, ApiError(code, str(error))) from error
         except AgentError as error:
-            raise _lost(node, host, ApiError("SYS.1015", str(error))) from error
+            code = "SYS.1001" if deadlines.passed() else "SYS.1015"
+            raise _lost(node, host, ApiError(code, str(error))) from error
         _set_status(node, host_uuid, "Connected", **_capacity(capacity))
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from management.server.errors import ApiError
 from management.server.models import Base
+from management.server.timeoutlines import LONGEST_MS
 
 if TYPE_CHECKING:
     from management.server.node import Node
@@ -59,7 +60,7 @@ class ApiMessage(BaseModel):
     """Whether a call that a dead node had begun may simply be run again."""
 
     session: SessionRef | None = None
-    timeout: int = -1
+    timeout: int = Field(default=-1, ge=-1, le=LONGEST_MS, description="milliseconds; -1: as it is configured")
 
     def handle(self, node: "Node", caller: Caller) -> dict[str, Any]:
         """Do what the message asks and return the answer's fields (without `success`).

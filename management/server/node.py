@@ -4,7 +4,7 @@ import logging
 import socket
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -18,6 +18,7 @@ from management.server.certificates import Certificates
 from management.server.clock import now
 from management.server.config import Config
 from management.server.database import Database
+from management.server.errors import ApiError
 from management.server.messages import discover
 from management.server.metrics import Metrics
 from management.server.models.hosts import HostVO
@@ -25,6 +26,7 @@ from management.server.models.system import ManagementNodeVO
 from management.server.repeater import Repeater
 from management.server.tasks import Tasks
 from management.server.throttle import Throttle
+from management.server.timeouts import Timeouts, load_timeouts
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +55,18 @@ class Node:
 
     def __init__(self, config: Config) -> None:
         self.uuid = uuid.uuid4().hex
+        self.registry = discover(apis)
         self.config = config
         self.database = Database(config.database_url())
         self.events = Events()
-        self.locks = KeyedLocks()
+        self.locks = KeyedLocks(_too_late)
         self.tasks = Tasks()
         self.processes = Processes()
         self.throttle = Throttle()
         authority = Certificates(config.certificates_dir).authority
         places = Places(config.agents_dir, config.keys_dir, config.data_dir, authority)
         self.deployer = Deployer(self.processes, places, config.deploy_timeout_seconds)
-        self.registry = discover(apis)
+        self.timeouts = Timeouts(self.registry, load_timeouts(config.timeouts_file, self.registry))
         self.ready = False
         self.metrics = Metrics(lambda: self.ready, self._hosts_by_status)
         self._background = ThreadPoolExecutor(BACKGROUND_WORKERS, thread_name_prefix="background")
@@ -136,3 +139,7 @@ class Node:
 def _report(future: Future[None]) -> None:
     if not future.cancelled() and (error := future.exception()) is not None:
         log.error("background work failed", exc_info=error)
+
+
+def _too_late(key: tuple[Hashable, ...]) -> ApiError:
+    return ApiError("SYS.1001", f"other work on {' '.join(map(str, key))} took all of the call's time")

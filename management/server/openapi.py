@@ -96,6 +96,7 @@ def _shared() -> dict[str, Any]:
                 "uuid": {**text, "description": "What the result is asked for by; not there for a query."},
                 "state": {"enum": ["Processing", "Done"]},
                 "createdDate": text,
+                "timeout": {"type": "integer", "minimum": 1, "description": "How many milliseconds it may take."},
                 "finishedDate": text,
                 "result": {
                     **text,

@@ -123,7 +123,7 @@ class Inventory:
             for values in self.lists:
                 _add_values(session, values, shown)
             for link in self.links:
-                if link.shown:
+                if link.shown and link.target in INVENTORIES:
                     _add_children(session, link, shown)
         return shown
 

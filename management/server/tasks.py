@@ -1,9 +1,12 @@
 """Calls to agents that are waiting for the agent to call back."""
 
+import logging
 import queue
 import threading
 import uuid
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 Box = queue.SimpleQueue[dict[str, Any] | None]
 """Where the answer arrives; None: this node closes, and nobody will know it."""
@@ -30,10 +33,11 @@ class Tasks:
             self._waiting.pop(task, None)
 
     def finish(self, task: str, answer: dict[str, Any]) -> bool:
-        """Hand the answer over. False when nobody waits for it."""
+        """Hand the answer over. False when nobody waits for it: it came too late, or twice, and is dropped."""
         with self._lock:
             box = self._waiting.pop(task, None)
         if box is None:
+            log.warning("the answer to task %s was dropped: nobody waits for it", task)
             return False
         box.put(answer)
         return True

@@ -6,16 +6,28 @@ again only when its message says that this is harmless, and is reported failed o
 
 Calls on one resource run one after the other, on whatever node; nodes take calls from one queue. Secrets are never
 recorded: a call that has some is begun at once by the node that accepted it, which alone has them, in its memory.
+
+A call has a deadline from the moment it is accepted. One whose turn has not come by then is taken out of the queue; one
+that runs is to end itself, and is given up by the engine when it has not done so long after.
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
+from dbos import (
+    DBOS,
+    DBOSConfig,
+    SetEnqueueOptions,
+    SetWorkflowAttributes,
+    SetWorkflowID,
+    SetWorkflowTimeout,
+    WorkflowStatus,
+)
 from sqlalchemy import URL
 
 from management.server.clock import now
@@ -26,12 +38,17 @@ POLL_SECONDS = 0.1
 WORKERS = 50
 DRAIN_SECONDS = 10
 PURGE_BATCH = 1000
+GRACE_SECONDS = 600
+"""What a call that has ended itself at its deadline has for undoing what it began."""
+DEADLINE, TIMEOUT = "deadline", "timeout"
 # What is recorded of a call is its message, which is the API: a node of the next release can run it too. This changes
 # only when that is no longer so; calls recorded in another form wait for a node that knows it.
 FORMAT = "1"
 
 Answer = dict[str, Any]
-Run = Callable[[str, dict[str, Any], str], Answer]
+Run = Callable[[str, dict[str, Any], str, float | None], Answer]
+"""Answers a call, whose message, fields, address and seconds until its deadline are given. Calls that older releases
+have recorded have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +60,10 @@ class Recorded:
     finished: datetime | None = None
     answer: Answer | None = None
     error: str | None = None
+    timeout: int | None = None
+    """The milliseconds that it may take; calls that older releases have recorded have none."""
+    late: bool = False
+    """Whether it was given up because its time was over."""
 
 
 class Work:
@@ -66,12 +87,15 @@ class Work:
         logger.handlers.clear()
         logger.propagate = True
 
-        def call(wire_name: str, fields: dict[str, Any], address: str, sealed: bool) -> Answer:
+        def call(
+            wire_name: str, fields: dict[str, Any], address: str, sealed: bool, deadline: int | None = None
+        ) -> Answer:
             owner = DBOS.run_step({"name": "begin"}, lambda: node_uuid)
             secrets = self._secrets.pop(str(DBOS.workflow_id), None) if sealed else {}
             whole = owner == node_uuid and secrets is not None
             answer = run if whole else interrupted
-            return DBOS.run_step({"name": "answer"}, answer, wire_name, {**fields, **(secrets or {})}, address)
+            left = None if deadline is None else deadline / 1000 - time.time()
+            return DBOS.run_step({"name": "answer"}, answer, wire_name, {**fields, **(secrets or {})}, address, left)
 
         self._secrets: dict[str, Mapping[str, Any]] = {}
         self._node_uuid = node_uuid
@@ -85,23 +109,35 @@ class Work:
         )
 
     def accept(
-        self, wire_name: str, fields: Mapping[str, Any], secret: Collection[str], address: str, resource: str | None
+        self,
+        wire_name: str,
+        fields: Mapping[str, Any],
+        secret: Collection[str],
+        address: str,
+        *,
+        resource: str | None,
+        milliseconds: int,
     ) -> Recorded:
-        """Record a call from `address`, without those of its fields that are `secret`.
+        """Record a call from `address`, without those of its fields that are `secret`. It may take `milliseconds`.
 
         It waits for the calls on the same `resource` that were accepted before it, unless it has secrets.
         """
-        call_uuid = uuid.uuid4().hex
+        call_uuid = _next_uuid()
+        deadline = int(time.time() * 1000) + milliseconds
+        limit = SetWorkflowTimeout(milliseconds / 1000 + GRACE_SECONDS)
+        times = SetWorkflowAttributes({DEADLINE: deadline, TIMEOUT: milliseconds})
+        accepted = Recorded(call_uuid, now(), timeout=milliseconds)
         secrets = {name: value for name, value in fields.items() if name in secret}
         if secrets:
             public = {name: value for name, value in fields.items() if name not in secret}
             self._secrets[call_uuid] = secrets
-            with SetWorkflowID(call_uuid):
-                DBOS.start_workflow(self._call, wire_name, public, address, True)
-            return Recorded(call_uuid, now())
-        with SetWorkflowID(call_uuid), SetEnqueueOptions(queue_partition_key=resource or call_uuid):
-            DBOS.enqueue_workflow(QUEUE, self._call, wire_name, dict(fields), address, False)
-        return Recorded(call_uuid, now())
+            with SetWorkflowID(call_uuid), times, limit:
+                DBOS.start_workflow(self._call, wire_name, public, address, True, deadline)
+            return accepted
+        turn = SetEnqueueOptions(queue_partition_key=resource or call_uuid)
+        with SetWorkflowID(call_uuid), times, limit, turn:
+            DBOS.enqueue_workflow(QUEUE, self._call, wire_name, dict(fields), address, False, deadline)
+        return accepted
 
     def find(self, call_uuid: str) -> Recorded | None:
         """The call, accepted by whatever node, or None."""
@@ -109,13 +145,23 @@ class Work:
         if not found or found[0].created_at is None:
             return None
         (status,) = found
-        created = _moment(found[0].created_at)
+        created, timeout = _moment(found[0].created_at), (status.attributes or {}).get(TIMEOUT)
         if status.status in ("ENQUEUED", "PENDING", "DELAYED"):
-            return Recorded(call_uuid, created)
+            return Recorded(call_uuid, created, timeout=timeout)
         finished = _moment(status.completed_at or status.updated_at or found[0].created_at)
         if status.status == "SUCCESS":
             return Recorded(call_uuid, created, finished, answer=status.output)
-        return Recorded(call_uuid, created, finished, error=f"{status.status}: {status.error}")
+        error, late = f"{status.status}: {status.error}", status.status == "CANCELLED"
+        return Recorded(call_uuid, created, finished, error=error, timeout=timeout, late=late)
+
+    def give_up(self) -> int:
+        """Take the calls out of the queue whose deadline has passed, and say how many there were."""
+        waiting = DBOS.list_workflows(status="ENQUEUED", load_input=False, load_output=False)
+        moment = now()
+        late = [w.workflow_id for w in waiting if (deadline := _deadline(w)) is not None and deadline <= moment]
+        if late:
+            DBOS.cancel_workflows(late)
+        return len(late)
 
     def adopt(self, living: Collection[str]) -> int:
         """Put the calls of nodes that are not `living` back into the queue. One node at a time may do so.
@@ -146,6 +192,20 @@ class Work:
 def current_call() -> str:
     """The uuid of the call that this thread runs for."""
     return str(DBOS.workflow_id)
+
+
+def _next_uuid() -> str:
+    """A random uuid that begins with the time.
+
+    The engine hands out calls on one resource by the second in which they were accepted (SQLite), then by uuid: so
+    they keep their order.
+    """
+    return f"{int(time.time() * 1000):012x}{uuid.uuid4().hex[12:]}"
+
+
+def _deadline(status: WorkflowStatus) -> datetime | None:
+    found = (status.attributes or {}).get(DEADLINE)
+    return None if found is None else _moment(found)
 
 
 def _moment(milliseconds: int) -> datetime:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from management import deadlines
 from management.deploy.deployer import DeployError
 from management.deploy.desired import Agent, Target
 from management.server.clock import now
@@ -72,7 +73,7 @@ def _reconnect(node: "Node", agent_uuid: str) -> bool | dict[str, Any]:
         except DeployError as error:
             log.warning("the console proxy agent is disconnected: %s", error)
             _set_status(node, "Disconnected")
-            return ApiError("SYS.1006", str(error)).to_wire()
+            return ApiError("SYS.1001" if deadlines.passed() else "SYS.1006", str(error)).to_wire()
         _set_status(node, "Connected")
     return True
 

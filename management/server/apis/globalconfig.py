@@ -1,13 +1,18 @@
-"""Settings of the whole install (since 1.1.0)."""
+"""Settings of the whole install, and how long calls may take (since 1.1.0)."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import Field
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from management.server.agentcommands import INNER
 from management.server.errors import ApiError
 from management.server.messages import ApiMessage, Caller
-from management.server.models.globalconfig import GlobalConfigVO
+from management.server.models.globalconfig import ApiTimeoutVO, GlobalConfigVO
 from management.server.query import Inventory, QueryMessage
+from management.server.timeoutlines import LineError, Timeout, parse_time, parse_value
 
 if TYPE_CHECKING:
     from management.server.node import Node
@@ -59,6 +64,83 @@ class UpdateGlobalConfig(ApiMessage):
         return {"inventory": inventory}
 
 
+class GetApiTimeouts(ApiMessage):
+    """How long each call may take, in milliseconds, the inner work that may take all of that, and who says so.
+
+    `source` is `changed` (at run time), `file` (that of the node that answers) or `default`.
+    """
+
+    wire_name: ClassVar[str] = "org.zstack.core.timeout.APIGetApiTimeoutsMsg"
+    sync: ClassVar[bool] = True
+    for_everybody: ClassVar[bool] = True
+
+    apiName: str | None = None
+
+    def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
+        found = node.timeouts.effective()
+        if self.apiName is not None:
+            found = {_known(node, self.apiName): found[self.apiName]}
+        return {
+            "inventories": [
+                {
+                    "apiName": name,
+                    "timeout": each.timeout.milliseconds,
+                    "innerNames": list(each.timeout.inner),
+                    "source": each.source,
+                }
+                for name, each in sorted(found.items())
+            ]
+        }
+
+
+class ChangeApiTimeout(ApiMessage):
+    """Changes how long a call may take, on all nodes, for calls that are accepted from then on.
+
+    `value` is a time (`6h`), or what stands right of the `=` in the file of timeouts (`<class>, <class>; 6h`). Without
+    it, what the file or this release says holds again.
+    """
+
+    wire_name: ClassVar[str] = "org.zstack.core.timeout.APIChangeApiTimeoutMsg"
+
+    apiName: str
+    value: str | None = Field(default=None, max_length=4096)
+
+    def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
+        before = node.timeouts.effective()[_known(node, self.apiName)].timeout
+        wanted = None if self.value is None else _wanted(self.value, before)
+        with node.database.write() as session:
+            row = session.get(ApiTimeoutVO, self.apiName)
+            if wanted is not None:
+                row = row or ApiTimeoutVO(apiName=self.apiName)
+                row.milliseconds, row.innerNames = wanted.milliseconds, ", ".join(wanted.inner)
+                session.add(row)
+            elif row is not None:
+                session.delete(row)
+        (inventory,) = GetApiTimeouts(apiName=self.apiName).handle(node, _caller)["inventories"]
+        return {"inventory": inventory}
+
+
+def _known(node: "Node", api: str) -> str:
+    if api not in node.registry.messages:
+        raise ApiError("SYS.1003", f"there is no API message {api}")
+    return api
+
+
+def _wanted(value: str, before: Timeout) -> Timeout:
+    try:
+        return parse_value(value, INNER) if ";" in value else Timeout(parse_time(value.strip()), before.inner)
+    except LineError as error:
+        raise ApiError("SYS.1007", f"field[value]: {error}") from error
+
+
+def _changed(node: "Node") -> dict[str, Timeout]:
+    with node.database.read() as session:
+        rows = session.scalars(select(ApiTimeoutVO)).all()
+    # A newer release may know inner work that this one does not.
+    split = {row.apiName: tuple(name for name in row.innerNames.split(", ") if name in INNER) for row in rows}
+    return {row.apiName: Timeout(row.milliseconds, split[row.apiName]) for row in rows}
+
+
 def setting(session: Session, category: str, name: str) -> str:
     """The present value of a setting of this release."""
     row = session.get(GlobalConfigVO, (category, name))
@@ -66,7 +148,8 @@ def setting(session: Session, category: str, name: str) -> str:
 
 
 def join(node: "Node") -> None:
-    """Make rows for settings that are new in this release; what was changed stays."""
+    """Make rows for settings that are new in this release; what was changed stays. Have changed timeouts obeyed."""
+    node.timeouts.follow(partial(_changed, node))
     with node.database.write() as session:
         for (category, name), (default, meaning) in SETTINGS.items():
             row = session.get(GlobalConfigVO, (category, name)) or GlobalConfigVO(

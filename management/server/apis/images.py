@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from management.server.models.images import ImageVO
-from management.server.query import Inventory, QueryMessage
+from management.server.query import Inventory, Link, QueryMessage
 
 IMAGE = Inventory(
     "ImageInventory",
@@ -26,6 +26,7 @@ IMAGE = Inventory(
         "lastOpDate",
     ),
     alive="deleted",
+    links=(Link("backupStorageRefs", "ImageBackupStorageRefInventory", theirs="imageUuid", shown=True),),
 )
 
 

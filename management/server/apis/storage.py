@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, SecretStr
 
 from management.server.cascade import Kind, Parent
+from management.server.compute.imagestore import leave_storage, lose_storage
 from management.server.compute.removal import STORAGE_DELETED
 from management.server.messages import ApiMessage, Caller, Resource
 from management.server.models import Base
@@ -60,6 +61,12 @@ BACKUP = Inventory(
     alive="deleted",
     lists=(Values("attachedZoneUuids", BackupStorageZoneRefVO.zoneUuid, BackupStorageZoneRefVO.backupStorageUuid),),
 )
+IMAGE_REF = Inventory(
+    "ImageBackupStorageRefInventory",
+    ImageBackupStorageRefVO,
+    ("imageUuid", "backupStorageUuid", "installPath", "status"),
+    order=("imageUuid", "backupStorageUuid"),
+)
 
 
 def _announce_deleted(node: "Node", storage: PrimaryStorageVO) -> None:
@@ -74,7 +81,10 @@ KINDS = (
     ),
     Kind(BackupStorageVO),
     Kind(BackupStorageZoneRefVO, (Parent(BackupStorageVO, "backupStorageUuid"), Parent(ZoneVO, "zoneUuid"))),
-    Kind(ImageBackupStorageRefVO, (Parent(BackupStorageVO, "backupStorageUuid"), Parent(ImageVO, "imageUuid"))),
+    Kind(
+        ImageBackupStorageRefVO,
+        (Parent(BackupStorageVO, "backupStorageUuid", lose_storage), Parent(ImageVO, "imageUuid", leave_storage)),
+    ),
 )
 FOLDER = r"^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$"
 

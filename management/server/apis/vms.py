@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from management.server import cascade
 from management.server.apis.hosts import HOST
 from management.server.apis.vmqueries import VM
-from management.server.compute import deletion, disks, lifecycle, placement, states
+from management.server.compute import deletion, disks, lifecycle, moving, placement, states
 from management.server.compute.addresses import add_nic
 from management.server.compute.presence import follow_host
 from management.server.errors import ApiError
@@ -159,7 +159,7 @@ class MigrateVm(ApiMessage):
 
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
         with node.locks("vm", self.vmInstanceUuid):
-            lifecycle.migrate(node, self.vmInstanceUuid, self.hostUuid)
+            moving.migrate(node, self.vmInstanceUuid, self.hostUuid)
         with node.database.read() as session:
             return {"inventory": VM.show_one(session, self.vmInstanceUuid)}
 

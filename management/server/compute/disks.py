@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from management.server.agentcalls import call_host
 from management.server.clock import now
+from management.server.compute import places, snapshots
 from management.server.compute.removal import remove_file
 from management.server.errors import ApiError
 from management.server.models.hosts import HostVO
@@ -74,10 +75,11 @@ def make_on_host(node: "Node", volume_uuid: str, host_uuid: str) -> None:
     """Make a volume's file on the host: from its image, or empty. Makes none when the volume is Ready.
 
     Raises:
-        ApiError: the agent cannot do it.
+        ApiError: the agent cannot do it, or it is not known yet which file is the volume's.
     """
     with node.database.read() as session:
         volume = session.get_one(VolumeVO, volume_uuid)
+        snapshots.check_finished(session, volume_uuid)
         if volume.status == "Ready":
             return
         storage = storage_of(session, host_uuid)
@@ -87,6 +89,7 @@ def make_on_host(node: "Node", volume_uuid: str, host_uuid: str) -> None:
         # Known before it is there, so that what a failure leaves can be removed.
         row = session.get_one(VolumeVO, volume_uuid)
         row.primaryStorageUuid, row.installPath = storage.uuid, path
+        places.put(session, row, host_uuid, storage.uuid)
     body = {"hostUuid": host_uuid, "installUrl": path, "volumeUuid": volume.uuid, "size": volume.size}
     if image is None:
         call_host(node, host_uuid, "/localstorage/volume/createempty", body)
@@ -116,16 +119,20 @@ def add_data(session: Session, vm: VmInstanceVO, offering: DiskOfferingVO, devic
 
 
 def delete(node: "Node", volume: VolumeVO, host_uuid: str | None) -> None:
-    """Delete the volume's file, if it has one and its host is known, and its row.
+    """Delete the volume's file, if it has one, its snapshots and its row. On `host_uuid`, when nothing else is known.
 
     Raises:
         ApiError: the host could not delete the file; the row stays then.
     """
+    with node.database.read() as session:
+        host_uuid = places.host_of(session, volume.uuid) or host_uuid
     if volume.installPath is not None and volume.primaryStorageUuid is not None and host_uuid is not None:
         remove_file(node, volume.primaryStorageUuid, host_uuid, volume.installPath)
+    snapshots.drop(node, volume, host_uuid)
     with node.database.write() as session:
         row = session.get_one(VolumeVO, volume.uuid)
         row.deleted, row.status, row.vmInstanceUuid = now(), "Deleted", None
+        places.clear(session, row.uuid)
 
 
 def release(node: "Node", volume: VolumeVO) -> None:

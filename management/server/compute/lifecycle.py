@@ -1,4 +1,4 @@
-"""Making, starting, stopping, moving and destroying VMs: flows whose context is `vmUuid`, `hostUuid` and a wish."""
+"""Making, starting, stopping and destroying VMs: flows whose context is `vmUuid`, `hostUuid` and a wish."""
 
 from typing import TYPE_CHECKING
 
@@ -65,22 +65,6 @@ def recover(node: "Node", vm_uuid: str) -> None:
     states.begin(node, vm_uuid, states.RECOVER)
 
 
-def migrate(node: "Node", vm_uuid: str, host_uuid: str | None) -> None:
-    """Move the running VM to another host.
-
-    Raises:
-        ApiError: VM.1010, or HOST.1009; when its host was lost meanwhile, it is Unknown until that answers.
-    """
-    before = states.begin(node, vm_uuid, states.MIGRATE)
-    context: Context = {"vmUuid": vm_uuid, "wanted": host_uuid, "from": before.hostUuid}
-    try:
-        run_flow(node, MIGRATE, context)
-    except ApiError as error:
-        target = context.get("hostUuid")
-        _fall_back(node, before, error, *([target] if target else []))
-        raise ApiError("HOST.1009", f"VM[uuid:{vm_uuid}] stays on host[uuid:{before.hostUuid}]", error) from error
-
-
 def destroy(node: "Node", vm_uuid: str) -> None:
     """End the VM on its host and give back its place and its addresses. Its row and its volumes stay.
 
@@ -119,11 +103,11 @@ def _on_host(node: "Node", before: VmInstanceVO, path: str, code: str, more: dic
     try:
         call_host(node, before.hostUuid, path, {"uuid": before.uuid, **more})
     except ApiError as error:
-        _fall_back(node, before, error)
+        fall_back(node, before, error)
         raise ApiError(code, f"VM[uuid:{before.uuid}] on host[uuid:{before.hostUuid}]", error) from error
 
 
-def _fall_back(node: "Node", before: VmInstanceVO, error: ApiError, *others: str) -> None:
+def fall_back(node: "Node", before: VmInstanceVO, error: ApiError, *others: str) -> None:
     """The VM is what it was, unless nobody can know what its host did."""
     with node.database.write() as session:
         vm = session.get_one(VmInstanceVO, before.uuid)
@@ -162,7 +146,7 @@ def _make_volumes(node: "Node", context: Context) -> None:
     with node.database.write() as session:
         # From now on its volumes lie there and nowhere else.
         session.get_one(VmInstanceVO, context["vmUuid"]).lastHostUuid = context["hostUuid"]
-    for volume in _volumes(node, context["vmUuid"]):
+    for volume in volumes_of(node, context["vmUuid"]):
         disks.make_on_host(node, volume.uuid, context["hostUuid"])
 
 
@@ -181,7 +165,7 @@ def _start_on_host(node: "Node", context: Context) -> None:
             commands.nic(nic, commands.bridge_name(interface))
             for nic, interface in session.execute(interfaces).tuples()
         ]
-    body = commands.start(vm, _volumes(node, vm.uuid), nics, host.managementIp)
+    body = commands.start(vm, volumes_of(node, vm.uuid), nics, host.managementIp)
     try:
         call_host(node, host.uuid, "/vm/start", body)
     except ApiError as error:
@@ -194,53 +178,13 @@ def _destroy_on_host(node: "Node", context: Context) -> None:
             removal.collect_vm(session, context["vmUuid"], context["hostUuid"])
 
 
-def _now_running(node: "Node", context: Context) -> None:
+def now_running(node: "Node", context: Context) -> None:
+    """Last step: the VM runs on `hostUuid`."""
     states.settle(node, context["vmUuid"], "Running", hostUuid=context["hostUuid"], lastHostUuid=context["hostUuid"])
 
 
-def _take_target(node: "Node", context: Context) -> None:
-    with node.database.write() as session:
-        vm = session.get_one(VmInstanceVO, context["vmUuid"])
-        l3s = placement.networks_of(session, vm.uuid)
-        others = placement.candidates(session, vm, l3s).where(HostVO.uuid != context["from"])
-        wanted = context["wanted"] or next((host.uuid for host in session.scalars(others)), "")
-        if wanted == context["from"]:
-            raise ApiError("SYS.1006", f"VM[uuid:{vm.uuid}] is on host[uuid:{wanted}] already")
-        context["hostUuid"] = placement.take(session, vm, l3s, wanted).uuid
-
-
-def _return_target(node: "Node", context: Context) -> None:
-    if "hostUuid" in context:
-        with node.database.write() as session:
-            placement.give_back(session, session.get_one(VmInstanceVO, context["vmUuid"]), context["hostUuid"])
-
-
-def _move(node: "Node", context: Context) -> None:
-    with node.database.read() as session:
-        source, target = (session.get_one(HostVO, context[name]).managementIp for name in ("from", "hostUuid"))
-    body = {
-        "vmUuid": context["vmUuid"],
-        "srcHostIp": source,
-        "destHostIp": target,
-        "storageMigrationPolicy": "FullCopy",
-    }
-    call_host(node, context["from"], "/vm/migrate", body)
-
-
-def _return_source(node: "Node", context: Context) -> None:
-    with node.database.write() as session:
-        vm = session.get_one(VmInstanceVO, context["vmUuid"])
-        placement.give_back(session, vm, context["from"])
-        vm.clusterUuid = session.get_one(HostVO, context["hostUuid"]).clusterUuid
-
-
-def _remove_old_volumes(node: "Node", context: Context) -> None:
-    for volume in _volumes(node, context["vmUuid"]):
-        if volume.primaryStorageUuid is not None and volume.installPath is not None:
-            removal.remove_file(node, volume.primaryStorageUuid, context["from"], volume.installPath)
-
-
-def _volumes(node: "Node", vm_uuid: str) -> list[VolumeVO]:
+def volumes_of(node: "Node", vm_uuid: str) -> list[VolumeVO]:
+    """The VM's volumes in the order of their devices; the root volume is the first."""
     wanted = select(VolumeVO).where(VolumeVO.vmInstanceUuid == vm_uuid, VolumeVO.deleted.is_(None))
     with node.database.read() as session:
         return list(session.scalars(wanted.order_by(VolumeVO.deviceId)))
@@ -250,12 +194,5 @@ START = (
     Step("allocate a host", _allocate_host, _return_host),
     Step("make the volumes", _make_volumes),
     Step("start on the host", _start_on_host, _destroy_on_host),
-    Step("note that it runs", _now_running),
-)
-MIGRATE = (
-    Step("take a place on the target", _take_target, _return_target),
-    Step("move", _move),
-    Step("give the old place back", _return_source),
-    Step("note where it runs", _now_running),
-    Step("remove what stayed behind", _remove_old_volumes),
+    Step("note that it runs", now_running),
 )

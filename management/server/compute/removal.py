@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from management.server.agentcalls import call_host
@@ -13,6 +14,7 @@ from management.server.models import Base
 from management.server.models.hosts import HostVO
 from management.server.models.storage import PrimaryStorageVO
 from management.server.models.vms import VmInstanceVO
+from management.server.models.volumes import LocalStorageResourceRefVO, VolumeVO
 
 if TYPE_CHECKING:
     from management.server.node import Node
@@ -55,7 +57,13 @@ def remove_file(node: "Node", storage_uuid: str, host_uuid: str, path: str) -> N
         if error.code not in UNREACHABLE:
             raise
         with node.database.write() as session:
-            submit(session, DELETE_BITS, f"local-storage-delete-{storage_uuid}-{path}", context)
+            collect_file(session, storage_uuid, host_uuid, path)
+
+
+def collect_file(session: Session, storage_uuid: str, host_uuid: str, path: str) -> None:
+    """Have a file deleted that the host may have made, or may be making, unless a volume has it by then."""
+    context = {"primaryStorageUuid": storage_uuid, "hostUuid": host_uuid, "path": path}
+    submit(session, DELETE_BITS, f"local-storage-delete-{storage_uuid}-{path}", context)
 
 
 def _destroy_orphan(node: "Node", context: Context) -> None:
@@ -69,6 +77,17 @@ def _destroy_orphan(node: "Node", context: Context) -> None:
             call_host(node, host_uuid, "/vm/destroy", {"uuid": vm_uuid})
 
 
+def _delete_left_bits(node: "Node", context: Context) -> None:
+    """The host may have got the file's volume back meanwhile: then it is not ours to delete."""
+    with node.database.read() as session:
+        lies = LocalStorageResourceRefVO.resourceUuid == VolumeVO.uuid
+        there = LocalStorageResourceRefVO.hostUuid == context["hostUuid"], VolumeVO.installPath == context["path"]
+        used = session.scalars(select(VolumeVO.uuid).where(lies, *there, VolumeVO.deleted.is_(None))).first()
+    if used is not None:
+        raise ApiError("SYS.1006", f"{context['path']} is what volume[uuid:{used}] lies in")
+    _delete_bits(node, context)
+
+
 def _delete_bits(node: "Node", context: Context) -> None:
     with node.database.read() as session:
         if _has_no_place(session, context):
@@ -77,13 +96,14 @@ def _delete_bits(node: "Node", context: Context) -> None:
     call_host(node, context["hostUuid"], "/localstorage/delete", body)
 
 
-def _host_is_back_or_gone(session: Session, context: Context) -> bool:
+def host_is_back_or_gone(session: Session, context: Context) -> bool:
+    """Whether the job's host can be asked, or nobody need ask it any more."""
     host = session.get(HostVO, context["hostUuid"])
     return host is None or host.deleted is not None or host.status == "Connected"
 
 
 def _can_be_deleted(session: Session, context: Context) -> bool:
-    return _has_no_place(session, context) or _host_is_back_or_gone(session, context)
+    return _has_no_place(session, context) or host_is_back_or_gone(session, context)
 
 
 def _has_no_place(session: Session, context: Context) -> bool:
@@ -97,10 +117,10 @@ def _is_gone(session: Session, model: type[Base], uuid: str) -> bool:
 
 
 HOST_TRIGGERS = (Trigger(STATUS_CHANGED, "hostUuid"), Trigger(DELETED, "hostUuid"))
-DELETE_VM = JobKind("org.zstack.compute.vm.GCDeleteVmRunner", _destroy_orphan, _host_is_back_or_gone, HOST_TRIGGERS)
+DELETE_VM = JobKind("org.zstack.compute.vm.GCDeleteVmRunner", _destroy_orphan, host_is_back_or_gone, HOST_TRIGGERS)
 DELETE_BITS = JobKind(
     "org.zstack.storage.primary.local.GCDeleteBitsRunner",
-    _delete_bits,
+    _delete_left_bits,
     _can_be_deleted,
     (*HOST_TRIGGERS, Trigger(STORAGE_DELETED, "primaryStorageUuid")),
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Allowed in the states `allowed`; while it goes on, the VM is `during`."""
+    """Allowed in the states `allowed`; while it goes on, the VM is `during`, or stays what it is."""
 
     name: str
     allowed: frozenset[str]
@@ -30,6 +30,10 @@ MIGRATE = _operation("MigrateVm", "Running", "Migrating")
 DESTROY = _operation(
     "DestroyVmInstance", "Created Starting Running Stopping Stopped Rebooting Migrating Unknown", "Destroying"
 )
+ATTACH_VOLUME = _operation("AttachDataVolumeToVm", "Running Stopped", "")
+TAKE_SNAPSHOT = _operation("CreateVolumeSnapshot", "Running Stopped", "")
+DELETE_SNAPSHOT = _operation("DeleteVolumeSnapshot", "Running Stopped", "")
+DETACH_VOLUME = _operation("DetachDataVolumeFromVm", "Running Stopped", "")
 RECOVER = _operation("RecoverVmInstance", "Destroyed", "Stopped")
 EXPUNGE = _operation("ExpungeVmInstance", "Destroyed", "Expunging")
 

@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Mapped, mapped_column
 
 from management.server.models import Base
+from management.server.models.common import Dated
 
 
 class GlobalConfigVO(Base):
@@ -15,3 +16,13 @@ class GlobalConfigVO(Base):
     description: Mapped[str]
     defaultValue: Mapped[str]
     value: Mapped[str]
+
+
+class ApiTimeoutVO(Dated, Base):
+    """An API's timeout that was changed at run time. `innerNames` is written as in the file of timeouts."""
+
+    __tablename__ = "ApiTimeoutVO"
+
+    apiName: Mapped[str] = mapped_column(primary_key=True)
+    milliseconds: Mapped[int]
+    innerNames: Mapped[str]

@@ -8,7 +8,7 @@ from management.server.models import Base
 
 
 class ImageVO(Base):
-    """`size` is the file's, `virtualSize` the disk's. Status is Ready or NotEmbedded.
+    """`size` is the file's, `virtualSize` the disk's. Status is Ready, NotEmbedded or Downloading.
 
     From a `system` image no user can make a VM.
     """

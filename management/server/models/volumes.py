@@ -5,6 +5,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from management.server.models import Base
 from management.server.models.common import Dated, Erasable, Named
+from management.server.models.hosts import HostVO
 from management.server.models.images import ImageVO
 from management.server.models.offerings import DiskOfferingVO
 from management.server.models.storage import PrimaryStorageVO
@@ -56,3 +57,15 @@ class VolumeSnapshotVO(Named, Erasable, Base):
     latest: Mapped[bool]
     state: Mapped[str] = mapped_column(default="Enabled")
     status: Mapped[str] = mapped_column(default="Ready")
+
+
+class LocalStorageResourceRefVO(Dated, Base):
+    """On which host's own storage a volume's file lies."""
+
+    __tablename__ = "LocalStorageResourceRefVO"
+
+    resourceUuid: Mapped[str] = mapped_column(ForeignKey(VolumeVO.uuid), primary_key=True)
+    resourceType: Mapped[str] = mapped_column(default="VolumeVO")
+    primaryStorageUuid: Mapped[str] = mapped_column(ForeignKey(PrimaryStorageVO.uuid))
+    hostUuid: Mapped[str] = mapped_column(ForeignKey(HostVO.uuid))
+    size: Mapped[int]

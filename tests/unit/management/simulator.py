@@ -47,6 +47,10 @@ class Simulator:
     calls: list[tuple[str, Body]] = field(default_factory=list)
     faults: dict[str, Fault] = field(default_factory=dict)
     callbacks: list[int] = field(default_factory=list)
+    disks: dict[str, set[str]] = field(default_factory=dict)
+    """The data volumes that were attached to running VMs, by VM."""
+    halves: dict[str, int] = field(default_factory=dict)
+    """Files that are being downloaded, as far as they are there."""
     host_uuid: str | None = None
     cpus: int = 8
     memory: int = 16 << 30
@@ -125,6 +129,31 @@ class Simulator:
     def _vm_migrate(self, body: Body) -> None:
         self.vms.pop(_text(body, "vmUuid"))
 
+    def _vm_attachdatavolume(self, body: Body) -> None:
+        self._disks(body).add(_text(body["volume"], "volumeUuid"))
+
+    def _vm_detachdatavolume(self, body: Body) -> None:
+        self._disks(body).discard(_text(body["volume"], "volumeUuid"))
+
+    def _vm_volume_takesnapshot(self, body: Body) -> Body:
+        old, new = _text(body, "volumeInstallPath"), _text(body, "installPath")
+        if old not in self.files:
+            raise RefusedError(f"{old} does not exist")
+        self.files.setdefault(new, 0)
+        return {"snapshotInstallPath": old, "newVolumeInstallPath": new, "size": self.files[old]}
+
+    def _vm_volume_mergesnapshot(self, body: Body) -> None:
+        if _text(body, "destPath") not in self.files or (not body["fullRebase"] and body["srcPath"] not in self.files):
+            raise RefusedError("a file of the chain is missing")
+
+    _localstorage_snapshot_offlinemerge = _vm_volume_mergesnapshot
+
+    def _disks(self, body: Body) -> set[str]:
+        vm = _text(body, "vmInstanceUuid")
+        if vm not in self.vms:
+            raise RefusedError("the VM does not run")
+        return self.disks.setdefault(vm, set())
+
     def _localstorage_volume_createempty(self, body: Body) -> None:
         self.files[_text(body, "installUrl")] = body["size"]
 
@@ -132,6 +161,26 @@ class Simulator:
 
     def _localstorage_delete(self, body: Body) -> None:
         self.files.pop(_text(body, "path"), None)
+
+    def _sftpbackupstorage_download(self, body: Body) -> Body:
+        path, ends = _text(body, "installPath"), time.monotonic() + body["timeout"]
+        self.halves[path] = 0
+        try:
+            with urllib.request.urlopen(body["url"], timeout=body["timeout"]) as source:
+                while block := source.read1(1 << 16):
+                    if path not in self.halves or time.monotonic() > ends:
+                        raise RefusedError(f"the download to {path} was ended")
+                    self.halves[path] += len(block)
+            self.files[path] = self.halves[path]
+        except OSError as error:
+            raise RefusedError(f"{body['url']}: {error}") from error
+        finally:
+            self.halves.pop(path, None)
+        return {"md5Sum": "not calculated", "size": self.files[path], "totalCapacity": 1 << 40, "availableCapacity": 1}
+
+    def _sftpbackupstorage_delete(self, body: Body) -> None:
+        self.halves.pop(_text(body, "installPath"), None)
+        self.files.pop(_text(body, "installPath"), None)
 
 
 def _text(body: Body, name: str) -> str:

@@ -32,7 +32,7 @@ def test_sync_calls_are_answered_at_once(server: Any, path: str, method: str) ->
 def test_async_calls_are_polled(server: Any, session: dict[str, str]) -> None:
     accepted = httpx.post(f"{server.url}/zstack/api", json={RECONNECT_CONSOLE: {"session": session}}).json()
     assert accepted["state"] == "Processing"
-    assert set(accepted) == {"uuid", "state", "createdDate"}
+    assert set(accepted) == {"uuid", "state", "createdDate", "timeout"}
     answer = server.post(RECONNECT_CONSOLE, session=session)
     (event,) = answer.values()
     assert event["success"] is True

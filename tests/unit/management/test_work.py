@@ -212,3 +212,17 @@ def test_a_killed_node_s_calls_are_taken_over(two_nodes: tuple[Database, Install
             time.sleep(0.1)
         assert time.monotonic() - killed < TAKEOVER_SECONDS
         check(60, calls, second, first)
+
+
+def test_calls_on_one_resource_keep_their_order(server: Install, session: dict[str, str]) -> None:
+    sizes = {"cpuNum": 1, "cpuSpeed": 1000, "memorySize": 1 << 30}
+    create = "org.zstack.header.configuration.APICreateInstanceOfferingMsg"
+    offering = server.ask(session, create, name="o", **sizes)["inventory"]["uuid"]
+    change = "org.zstack.header.configuration.APIChangeInstanceOfferingStateMsg"
+    wanted = ["disable", "enable"] * 6
+    calls = [accept(server, change, uuid=offering, stateEvent=event, session=session) for event in wanted]
+    states = [finished(server, str(call), 30)["inventory"]["state"] for call in calls]
+    assert states == ["Disabled", "Enabled"] * 6
+    conditions = [{"name": "resourceUuid", "op": "=", "value": offering}]
+    entries = server.ask(session, "org.zstack.header.audit.APIQueryAuditMsg", conditions=conditions)["inventories"]
+    assert len(entries) == 1 + len(wanted), "each of them has changed something: none overtook another"

@@ -195,6 +195,15 @@ def _volumes() -> None:
         _number("size"),
         sa.Column("deviceId", sa.Integer),
     )
+    op.create_table(
+        "LocalStorageResourceRefVO",
+        _ref("resourceUuid", "VolumeEO", key=True),
+        _text("resourceType"),
+        _ref("primaryStorageUuid", storage),
+        _ref("hostUuid", "HostEO"),
+        _number("size"),
+        *_dates(),
+    )
     tree = [_uuid(), _ref("volumeUuid", "VolumeEO"), _flag("current"), sa.Column("deleted", sa.DateTime), *_dates()]
     op.create_table("VolumeSnapshotTreeEO", *tree)
     _erasable(
@@ -232,10 +241,17 @@ def _records() -> None:
         _text("value"),
     )
     op.create_table(
+        "ApiTimeoutVO",
+        _text("apiName", key=True),
+        _number("milliseconds"),
+        sa.Column("innerNames", sa.Text, nullable=False),
+        *_dates(),
+    )
+    op.create_table(
         "AuditVO",
         sa.Column("id", sa.Integer, primary_key=True),
         _text("resourceType"),
-        sa.Column("resourceUuid", sa.String(64), nullable=False, index=True),
+        sa.Column("resourceUuid", sa.String(600), nullable=False, index=True),
         _text("action"),
         sa.Column("changes", sa.Text, nullable=False),
         _text("accountUuid", null=True, length=32),
@@ -256,8 +272,9 @@ NEW_REFERENCES = (("ClusterEO", "zoneUuid"), ("HostEO", "zoneUuid"), ("HostEO", 
 """Of release 1.0.0, which had no indexes for them."""
 
 TABLES = (  # noqa: SIM905 -- in the order of dropping
-    "AuditVO GlobalConfigVO SystemTagVO UserTagVO VolumeSnapshotEO VolumeSnapshotTreeEO VolumeEO VmNicVO"
-    " VirtualRouterVmVO VmInstanceEO DiskOfferingEO VirtualRouterOfferingVO InstanceOfferingEO"
+    "AuditVO ApiTimeoutVO GlobalConfigVO SystemTagVO UserTagVO VolumeSnapshotEO VolumeSnapshotTreeEO"
+    " LocalStorageResourceRefVO VolumeEO VmNicVO VirtualRouterVmVO VmInstanceEO DiskOfferingEO"
+    " VirtualRouterOfferingVO InstanceOfferingEO"
     " ImageBackupStorageRefVO BackupStorageZoneRefVO BackupStorageEO PrimaryStorageClusterRefVO PrimaryStorageEO"
     " NetworkServiceL3NetworkRefVO NetworkServiceProviderL2NetworkRefVO NetworkServiceTypeVO"
     " NetworkServiceProviderVO UsedIpVO IpRangeEO L3NetworkDnsVO L3NetworkEO L2NetworkClusterRefVO L2NetworkEO"
