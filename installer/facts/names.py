@@ -41,7 +41,8 @@ def look_at_network(host: Host, ports: Sequence[int]) -> Network:
 
 
 def _addresses(host: Host, name: str) -> tuple[str, ...]:
-    found = answer(host, *_LOOK_UP, "ahosts", name) or ""
+    """`ahosts` knows all addresses, but none on a host that has only its loopback; `hosts` knows those of one kind."""
+    found = answer(host, *_LOOK_UP, "ahosts", name) or answer(host, *_LOOK_UP, "hosts", name) or ""
     return tuple(dict.fromkeys(line.split()[0] for line in found.splitlines() if line.split()))
 
 

@@ -4,7 +4,8 @@
 set -eu
 what=$1 version=$2
 from=/root/peer/$version release=/opt/sealift/releases/$2 data=/var/lib/sealift
-server="$release/venv/bin/sealift-server --config /etc/sealift/server.toml"
+
+server() { as_sealift "$release/venv/bin/sealift-server" --config /etc/sealift/server.toml "$@"; }
 
 as_sealift() { runuser -u sealift -- env HOME=$data "$@"; }
 
@@ -25,7 +26,7 @@ configure() {
     install -d -o sealift "$data/images"
     ln -f "$release/images/trial.qcow2" "$(sed -n 's/.*"path": "\(.*\)".*/\1/p' "$from/images.json")"
     cp "$from/images.json" "$data/images/images.json"
-    as_sealift $server migrate
+    server migrate
 }
 
 start() {
@@ -53,8 +54,8 @@ fresh)
     head -c 15 /dev/urandom | base64 >/etc/sealift/admin_password
     chmod 600 /etc/sealift/admin_password
     configure
-    as_sealift $server set-admin-password --if-unset </etc/sealift/admin_password
-    as_sealift $server register-images "$data/images/images.json"
+    server set-admin-password --if-unset </etc/sealift/admin_password
+    server register-images "$data/images/images.json"
     start
     ;;
 upgrade)
@@ -63,7 +64,7 @@ upgrade)
     cp -p "$data/sealift.db" /root/peer/sealift.db
     cp -p /etc/sealift/server.toml /root/peer/server.toml
     configure
-    as_sealift $server register-images "$data/images/images.json"
+    server register-images "$data/images/images.json"
     start
     ;;
 rollback)

@@ -77,7 +77,11 @@ class Network:
         self.ip("addr", "add", f"{address}/24", "dev", BRIDGE)
 
     def attach(self, pid: int, address: str, port: str) -> None:
-        """Wire the namespace of `pid` to the bridge: `host0` there, `port` here."""
+        """Wire the namespace of `pid` to the bridge: `host0` there, `port` here.
+
+        The wire of a host that lost its power goes some time after the host; it makes room at once.
+        """
+        in_network(self.pid, ["ip", "link", "del", port], check=False)
         run(["ip", "link", "add", port, "netns", str(self.pid), "type", "veth", "peer", "host0", "netns", str(pid)])
         self._without_ipv6(self.pid, port)
         self._without_ipv6(pid, "host0")

@@ -54,7 +54,9 @@ def _mounts(scratch: Path) -> tuple[tuple[str, ...], ...]:
 def _make(folder: Path) -> None:
     for name in ("bin", "dev", "proc", "root", "run", "usr/bin", "usr/local/bin", "usr/lib64", "etc", "var/tmp"):
         (folder / name).mkdir(parents=True)
-    (folder / "tmp").mkdir(mode=0o1777)
+    (folder / "tmp").mkdir()
+    for name in ("tmp", "var/tmp"):
+        (folder / name).chmod(0o1777)
     (folder / "lib64").symlink_to("usr/lib64")
     (folder / "sbin").symlink_to("bin")
     for name, text in _FILES.items():
