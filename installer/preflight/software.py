@@ -94,7 +94,7 @@ def systemd_state(subject: Subject) -> Iterator[Misfit]:
 def systemd_jobs(subject: Subject) -> Iterator[Misfit]:
     """Units that are started meanwhile wait behind them."""
     if jobs := subject.facts.services.jobs:
-        yield Misfit(f"{jobs} jobs wait", "none", "systemctl list-jobs; wait for them")
+        yield Misfit(f"systemd has jobs that wait: {jobs}", "none", "systemctl list-jobs; wait for them")
 
 
 def cgroups(subject: Subject) -> Iterator[Misfit]:

@@ -24,6 +24,7 @@ _DIFFER = (
     (re.compile(r"\d{8}T\d{6}Z"), "STAMP"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
     (re.compile(r"\(\d+\.\d s\)"), "(SECONDS)"),
+    (re.compile(r"(away.*: +)\d+\.\d s"), r"\1SECONDS"),
     (re.compile(r"\d+\.\d MB"), "SIZE"),
     (re.compile(r"\d+ (wheels|files)"), r"N \1"),
 )
@@ -121,6 +122,7 @@ def follow(lab: Lab, folder: Path, host: Host) -> Iterator[tuple[Block, str, str
 def target(lab: Lab) -> Iterator[Host]:
     """A host as it comes from the lab: nothing of any product is on it."""
     host = lab.boot("library")
+    host.run(["systemctl", "is-system-running", "--wait"], check=False)
     yield host
     lab.drop(host)
 
