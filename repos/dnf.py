@@ -66,7 +66,7 @@ class PackageManager:
     def erase_argv(self, packages: Iterable[Nevra]) -> tuple[str, ...]:
         """Erase exactly these in one transaction. rpm itself, not dnf: it refuses when something else needs one of
         them, where dnf would erase that too."""
-        words = (f"{nevra.name}-{nevra.version}-{nevra.release}" for nevra in packages if nevra.name == _KEY)
+        words = (_key_name(nevra) for nevra in packages if nevra.name == _KEY)
         exact = (nevra.short for nevra in packages if nevra.name != _KEY)
         return ("rpm", *self._rpm_root, "--erase", *exact, *words)
 
@@ -78,6 +78,16 @@ class PackageManager:
         """
         answer = effects.run(["rpm", *self._rpm_root, "-qa", "--qf", _PACKAGES])
         return frozenset(_installed(line) for line in answer.output.splitlines() if line)
+
+    def keys(self, packages: Iterable[Nevra]) -> tuple[str, ...]:
+        """The public keys, in ASCII armour, that the `gpg-pubkey` among `packages` stand for.
+
+        Raises:
+            CommandError: one of them is not there.
+        """
+        names = [_key_name(nevra) for nevra in _sorted(packages) if nevra.name == _KEY]
+        argv = ("rpm", *self._rpm_root, "-q", "--qf", "%{DESCRIPTION}")
+        return tuple(effects.run([*argv, name]).output for name in names)
 
     def missing(self, requirements: Iterable[str]) -> tuple[str, ...]:
         """Those of `requirements` that no installed package satisfies.
@@ -150,11 +160,13 @@ class PackageManager:
         sources: Sequence[Source],
         *,
         altered: frozenset[Package] | None = None,
+        keys: Sequence[str] = (),
         scratch: Path | None = None,
         on_line: OnLine | None = None,
     ) -> frozenset[Nevra]:
         """Bring `altered` packages (all, if that is None) back to what they were in `before`, and say what is
-        installed then. Can be called again, and on a host that needs nothing.
+        installed then. Can be called again, and on a host that needs nothing. A `gpg-pubkey` that was removed comes
+        back only from `keys`: no repository has it.
 
         Raises:
             NeedsOperatorError: they differ from `before` still; the details name each package.
@@ -163,16 +175,28 @@ class PackageManager:
         now = self.installed()
         plan = undo_plan(before, now).only(altered)
         # Restoring comes first: what was added may be needed by a newer version, but by no older one.
-        if plan.restore:
+        packages = tuple(nevra for nevra in plan.restore if nevra.name != _KEY)
+        if packages:
             with _listable(sources) as plain, _cache(scratch) as cache:
-                for argv in self.dialect.restore(plain, cache, plan.restore, now):
+                for argv in self.dialect.restore(plain, cache, packages, now):
                     faults += _attempt(argv, on_line)
+        if len(packages) < len(plan.restore):
+            faults += self._take_in(keys, on_line)
         left = undo_plan(before, self.installed()).only(altered).erase
         if left:
             faults += _attempt(self.erase_argv(left), on_line)
         now = self.installed()
         _compare(undo_plan(before, now).only(altered), faults)
         return now
+
+    def _take_in(self, keys: Sequence[str], on_line: OnLine | None) -> list[str]:
+        faults: list[str] = []
+        for key in keys:
+            with tempfile.NamedTemporaryFile("w", prefix="sealift-key-", suffix=".asc") as file:
+                file.write(key)
+                file.flush()
+                faults += _attempt(("rpm", *self._rpm_root, "--import", file.name), on_line)
+        return faults
 
     @property
     def _rpm_root(self) -> tuple[str, ...]:
@@ -248,6 +272,11 @@ def _beside_proxy() -> dict[str, str]:
 def _installed(line: str) -> Nevra:
     name, epoch, version, release, arch = line.split("\t")
     return Nevra(name, int(epoch), version, release, arch)
+
+
+def _key_name(nevra: Nevra) -> str:
+    """A key has no architecture that rpm would take."""
+    return f"{nevra.name}-{nevra.version}-{nevra.release}"
 
 
 def _sorted(packages: Iterable[Nevra]) -> tuple[Nevra, ...]:

@@ -31,10 +31,14 @@ _KEY = "gpg-pubkey"
 
 @dataclass(frozen=True, slots=True)
 class PackagesBefore:
-    """Every package of the host, and the comment by which its history knows our transactions."""
+    """Every package of the host, and the comment by which its history knows our transactions.
+
+    `keys` are those public keys in the rpm database that the step takes out.
+    """
 
     installed: tuple[Nevra, ...]
     comment: str = ""
+    keys: tuple[str, ...] = ()
 
 
 @register
@@ -170,7 +174,9 @@ class RemovePackages(Step[PackagesBefore]):
 
     @override
     def prepare(self, host: Host) -> PackagesBefore:
-        return PackagesBefore(_sorted(detect().installed()))
+        manager = detect()
+        installed = manager.installed()
+        return PackagesBefore(_sorted(installed), keys=manager.keys(set(self.packages) & installed))
 
     @override
     def apply(self, host: Host, undo: PackagesBefore) -> None:
@@ -180,7 +186,8 @@ class RemovePackages(Step[PackagesBefore]):
     def undo(self, undo: PackagesBefore, host: Host) -> None:
         source = write_repository_file(self.release / FOLDER_NAME, BUNDLE_NAME, self.repositories)
         altered = frozenset((nevra.name, nevra.arch) for nevra in self.packages)
-        detect().undo(frozenset(undo.installed), (source,), altered=altered, on_line=to_log(host.sink))
+        before = frozenset(undo.installed)
+        detect().undo(before, (source,), altered=altered, keys=undo.keys, on_line=to_log(host.sink))
 
 
 def installed_paths(index: Index, now: frozenset[Nevra]) -> frozenset[str]:

@@ -20,8 +20,8 @@ class Fault:
     """A step of the kind `step` fails on a host in the state `on`.
 
     `cause` is a shell script that runs before, or with `at` while a step of that kind is at work; `cure` takes it away.
-    With `broken` (a system call and a path), the kernel answers EIO to that call for that path. `words` is the run if
-    it is not the usual one for that host: the install of `bundle` on a bare host, the upgrade on the others.
+    With `broken` (a system call and a path), the kernel answers EIO to the first such call for that path. `words` is
+    the run if it is not the usual one for that host: the install of `bundle` on a bare host, the upgrade on the others.
     """
 
     id: str
@@ -38,6 +38,8 @@ class Fault:
 
 
 UNINSTALL = ("sealift-ctl", "uninstall", "-y")
+_LEFT_BY_CLEAN_UP = "rm -f /var/lib/sealift/keys/known_hosts"
+"""The product looks whom it talks to when it cleans up; undoing an uninstall does not forget that."""
 ROLLBACK = ("sealift-ctl", "rollback", "-y")
 
 
@@ -76,7 +78,7 @@ FAULTS = (
         cure="umount /etc/sealift",
     ),
     _blocked("keyring-in-the-way", "write-files", "/var/lib/sealift/installer/trust.json", at="venv"),
-    Fault("secret-io-error", "secrets", "bare", "Input/output error", broken=("rename", "/etc/sealift/admin_password")),
+    Fault("secret-io-error", "secrets", "bare", "Input/output error", broken=("fsync", "/etc/sealift")),
     Fault(
         "ssh-key-damaged",
         "ssh-key",
@@ -138,7 +140,9 @@ FAULTS = (
         "upgraded",
         "Input/output error",
         words=ROLLBACK,
-        broken=("rename", "/etc/sealift/server.toml"),
+        cause="echo '# mine' >>/etc/sealift/server.toml",
+        cure="sed -i '$d' /etc/sealift/server.toml",
+        broken=("fsync", "/etc/sealift"),
     ),
     Fault(
         "package-database-read-only",
@@ -147,7 +151,7 @@ FAULTS = (
         "[rolled-back]",
         words=UNINSTALL,
         cause=_READ_ONLY.format("/var/lib/rpm"),
-        cure="umount /var/lib/rpm",
+        cure=f"umount /var/lib/rpm; {_LEFT_BY_CLEAN_UP}",
     ),
     Fault(
         "ssh-folder-read-only",
@@ -156,6 +160,6 @@ FAULTS = (
         "Read-only file system",
         words=UNINSTALL,
         cause=_READ_ONLY.format("/root/.ssh"),
-        cure="umount /root/.ssh",
+        cure=f"umount /root/.ssh; {_LEFT_BY_CLEAN_UP}",
     ),
 )

@@ -418,6 +418,18 @@ def test_erase_takes_nothing_else_along(host: PackageManager, releases: dict[str
     host.erase([])
 
 
+def test_keys_that_were_erased_come_back(host: PackageManager, releases: dict[str, Source]) -> None:
+    host.install((releases["1"],), ["tool"])
+    before = host.installed()
+    keys = host.keys(before)
+    assert len(keys) == 1 and keys[0].startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+    host.erase(before)
+    assert host.installed() == frozenset()
+    assert host.undo(before, (releases["1"],), keys=keys) == before
+    host.erase(nevra for nevra in before if nevra.name == "gpg-pubkey")
+    assert host.undo(before, (releases["1"],), keys=keys) == before
+
+
 def test_an_undo_that_cannot_be_done_names_what_is_left(host: PackageManager, releases: dict[str, Source]) -> None:
     host.install((releases["1"],), ["tool"])
     before = host.installed()
