@@ -29,6 +29,7 @@ from installer.views import View
 from payload import effects
 from payload.errors import SealiftError, UsageError
 from payload.events import Note, Sink
+from payload.manifest import Manifest
 from repos.dnf import detect
 from repos.repomd import REPOMD
 from repos.serving import FolderFiles, RepositoryServer, listening_address
@@ -122,7 +123,7 @@ def releases(installed: Installed) -> View:
 def start(installed: Installed) -> tuple[str, ...]:
     """Start the product and wait until it answers."""
     with exclusive(installed.layout):
-        installed = _recovered(installed)
+        installed = recovered(installed)
         offer = installed.offer()
         step = StartUnits(units=offer.startable, reason="asked for")
         step.apply(installed.host, step.prepare(installed.host))
@@ -134,7 +135,7 @@ def start(installed: Installed) -> tuple[str, ...]:
 def stop(installed: Installed) -> tuple[str, ...]:
     """Stop the product."""
     with exclusive(installed.layout):
-        installed = _recovered(installed)
+        installed = recovered(installed)
         step = StopUnits(units=installed.offer().startable, reason="asked for")
         step.apply(installed.host, step.prepare(installed.host))
     return status(installed).lines
@@ -148,13 +149,13 @@ def rollback(installed: Installed, to: str | None, confirm: Callable[[Plan], boo
         SealiftError: it failed; the type says what became of the host.
     """
     with exclusive(installed.layout):
-        installed = _recovered(installed)
+        installed = recovered(installed)
         record = choose_target(installed.state, to)
         target = installed.offer(record.version)
         snapshot = kept(Path(record.config_snapshot)) if record.config_snapshot else None
         files = snapshot.files if snapshot else ()
-        plan = plan_rollback(_site(installed), installed.offer(), target, installed.state, files)
-        done = _act(installed, plan, confirm)
+        plan = plan_rollback(site_of(installed), installed.offer(), target, installed.state, files)
+        done = carry_out(installed, plan, confirm)
     report = final_report("rollback", installed.layout, target, generated=(), before=installed.state, done=done)
     left = "newer" if record.version < installed.state.current else "older"
     return (*report, f"The {left} database and configuration are in {installed.layout.kept(plan.run)}")
@@ -169,11 +170,11 @@ def uninstall(installed: Installed, *, purge: bool, confirm: Callable[[Plan], bo
     """
     layout = installed.layout
     with exclusive(layout):
-        installed = _recovered(installed)
+        installed = recovered(installed)
         state = installed.state
         packages = removable(detect(), installed.host, state.packages_added) if state.packages_added else ()
-        plan = plan_uninstall(_site(installed), installed.offer(), state, packages, purge=purge)
-        _act(installed, plan, confirm)
+        plan = plan_uninstall(site_of(installed), installed.offer(), state, packages, purge=purge)
+        carry_out(installed, plan, confirm)
         # the journal lies here, so these go when it has nothing more to say
         remove_tree(layout.data_dir if purge else layout.state_dir)
         remove_empty((layout.data_dir, layout.config_dir))
@@ -223,9 +224,11 @@ def _can_go_back(record: ReleaseRecord, state: State) -> bool:
     return record.version != state.current and record.config_snapshot is not None
 
 
-def _site(installed: Installed) -> Site:
+def site_of(installed: Installed, manifest: Manifest | None = None) -> Site:
+    """What planners know about this host, and a name for a new run. `manifest`: the current release's, if at hand."""
     units = tuple(unit for unit in installed.state.units if "@." not in unit)
-    users = {key.authorize for key in installed.offer().manifest.ssh_keys if key.authorize}
+    manifest = manifest or installed.offer().manifest
+    users = {key.authorize for key in manifest.ssh_keys if key.authorize}
     return Site(
         layout=installed.layout,
         run=new_run(installed.layout),
@@ -235,13 +238,24 @@ def _site(installed: Installed) -> Site:
     )
 
 
-def _act(installed: Installed, plan: Plan, confirm: Callable[[Plan], bool]) -> Done:
+def carry_out(installed: Installed, plan: Plan, confirm: Callable[[Plan], bool]) -> Done:
+    """Ask, and run `plan` under the lock that the caller holds.
+
+    Raises:
+        UsageError: the operator declined.
+        SealiftError: it failed; the type says what became of the host.
+    """
     if not confirm(plan):
         raise UsageError("declined", "nothing was changed", remedy="run it again when you are ready; -y does not ask")
     return run_logged(plan, installed.layout, installed.host)
 
 
-def _recovered(installed: Installed) -> Installed:
+def recovered(installed: Installed) -> Installed:
+    """The product after what an earlier run left was put right, under the lock that the caller holds.
+
+    Raises:
+        SealiftError: it could not be.
+    """
     if not unfinished(installed.layout):
         return installed
     installed.sink.emit(Note("an earlier run was cut off; putting that right first", "warning"))

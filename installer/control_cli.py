@@ -13,6 +13,7 @@ import typer
 from installer import control
 from installer.control import Installed
 from installer.dialogue import TerminalDialogue, on_terminal
+from installer.drift.command import verified
 from installer.plan import Plan
 from installer.screen import show
 from installer.support.command import collected
@@ -43,6 +44,14 @@ def control_app(product: str) -> typer.Typer:
         """List the releases on this host; the current one has a star."""
         with _installed(product, quiet=json_output) as installed:
             show(control.releases(installed), json_output)
+
+    @app.command()
+    def verify(json_output: Json = False) -> None:
+        """Say what of the product is not as its release has it. Changes nothing; exit code 10 if something is not."""
+        with _installed(product, quiet=json_output) as installed:
+            view, code = verified(installed)
+        show(view, json_output)
+        raise typer.Exit(code)
 
     @app.command()
     def start() -> None:
