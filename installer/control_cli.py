@@ -13,7 +13,7 @@ import typer
 from installer import control
 from installer.control import Installed
 from installer.dialogue import TerminalDialogue, on_terminal
-from installer.drift.command import verified
+from installer.drift.command import repaired, verified
 from installer.plan import Plan
 from installer.screen import show
 from installer.support.command import collected
@@ -46,10 +46,17 @@ def control_app(product: str) -> typer.Typer:
             show(control.releases(installed), json_output)
 
     @app.command()
-    def verify(json_output: Json = False) -> None:
-        """Say what of the product is not as its release has it. Changes nothing; exit code 10 if something is not."""
+    def verify(
+        repair: Annotated[bool, typer.Option("--repair", help="Put back what can be had from this host.")] = False,
+        yes: Yes = False,
+        json_output: Json = False,
+    ) -> None:
+        """Say what of the product is not as its release has it: exit code 10 if something is not.
+
+        Changes nothing without --repair, and with it nothing that you edited.
+        """
         with _installed(product, quiet=json_output) as installed:
-            view, code = verified(installed)
+            view, code = repaired(installed, _asker(installed.sink, yes)) if repair else verified(installed)
         show(view, json_output)
         raise typer.Exit(code)
 

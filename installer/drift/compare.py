@@ -7,7 +7,7 @@ import os
 import pwd
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from installer.drift.model import Finding, Fix, Kind, Part, Wanted
@@ -66,7 +66,9 @@ def _look(wanted: Wanted) -> tuple[list[Finding], list[_Seen]]:
 
 def _rights(wanted: Wanted, info: os.stat_result) -> Iterator[Finding]:
     mode = stat.S_IMODE(info.st_mode)
-    if (right := wanted.mode_for(mode)) != mode:
+    right = wanted.mode_for(mode)
+    wanted = replace(wanted, mode=right)
+    if right != mode:
         yield _finding(wanted, "mode", f"its mode is {mode:04o}, not {right:04o}", "host")
     owner = f"{_name(_user, info.st_uid)}:{_name(_group, info.st_gid)}"
     if owner != (right_owner := f"{wanted.user}:{wanted.group}"):
@@ -93,7 +95,8 @@ def _content(wanted: Wanted, seen: Digest | OSError) -> Iterator[Finding]:
 
 
 def _finding(wanted: Wanted, kind: Kind, text: str, fix: Fix | None = None) -> Finding:
-    return Finding(kind, wanted.part, str(wanted.path), text, fix or _FIXES.get(wanted.part, "host"), wanted)
+    where = fix or wanted.fix or _FIXES.get(wanted.part, "host")
+    return Finding(kind, wanted.part, str(wanted.path), text, where, wanted)
 
 
 def _user(uid: int) -> str:

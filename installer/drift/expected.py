@@ -50,7 +50,8 @@ def rendered(site: Site, offer: Offer) -> Iterator[Wanted]:
     for step in parts.ssh_keys(site, offer):
         user = offer.manifest.user
         yield Wanted(step.key, "key", mode=0o600, user=user, group=user)
-        yield Wanted(step.key.with_name(f"{step.key.name}.pub"), "key", mode=0o644, user=user, group=user)
+        public = step.key.with_name(f"{step.key.name}.pub")
+        yield Wanted(public, "key", mode=0o644, user=user, group=user, fix="host")
     for registered in parts.images(layout, offer):
         if isinstance(registered, RegisterImages):
             yield from _images(registered)

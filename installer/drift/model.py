@@ -35,6 +35,8 @@ class Wanted:
     group: str = "root"
     editable: bool = False
     """The operator may change what is in it."""
+    fix: Fix | None = None
+    """Where it can be had; None where that follows from its part."""
 
     def mode_for(self, seen: int) -> int:
         """What the mode ought to be where it is `seen`."""
@@ -51,6 +53,7 @@ class Finding:
     text: str
     fix: Fix
     wanted: Wanted | None = None
+    """Of mode and owner: exactly what they ought to be."""
 
     @property
     def drift(self) -> bool:

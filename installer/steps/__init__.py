@@ -1,5 +1,6 @@
 """All kinds of steps. Importing this package makes every kind known to the journal's reader."""
 
+from installer.steps.aside import SetAside
 from installer.steps.base import (
     AnyStep,
     Host,
@@ -24,6 +25,7 @@ from installer.steps.packages import InstallPackages, RemovePackages
 from installer.steps.python import UnpackPython
 from installer.steps.record import RecordState
 from installer.steps.rehearse import RehearseMigration
+from installer.steps.rights import SetRights
 from installer.steps.secrets import WriteSecrets
 from installer.steps.service import StartUnits, StopUnits
 from installer.steps.sshkey import MakeSshKey, RevokeSshKey
@@ -56,6 +58,8 @@ __all__ = [
     "RevokeSshKey",
     "RunCommand",
     "Runner",
+    "SetAside",
+    "SetRights",
     "StageRelease",
     "StartUnits",
     "Step",

@@ -99,15 +99,17 @@ def test_the_same_again_does_nothing(watched: Watched) -> None:
     assert host.sh("systemctl show -P MainPID sealift-server") == pid
 
 
-def test_what_drifts_is_found(watched: Watched) -> None:
+def test_what_drifts_is_found_and_put_back(watched: Watched) -> None:
     host = watched[0]
     assert "all as it was installed" in host.run(["sealift-ctl", "verify"]).stdout
     host.sh("systemctl disable -q sealift-server && chmod 777 /usr/local/bin/sealift-ctl")
     done = host.run(["sealift-ctl", "verify"], check=False)
-    host.sh("systemctl enable -q sealift-server && chmod 755 /usr/local/bin/sealift-ctl")
     assert done.returncode == 10
     kinds = [line.split(": ")[:2] for line in done.stdout.splitlines()[:2]]
     assert kinds == [["mode", "/usr/local/bin/sealift-ctl"], ["disabled", "sealift-server.service"]]
+    host.sh("echo '# more' >> /opt/sealift/current/venv/bin/sealift-server")
+    assert "all as it was installed" in host.run(["sealift-ctl", "verify", "--repair", "-y"]).stdout
+    assert version(host) == "1.1.0"
 
 
 def test_secrets_are_private(watched: Watched) -> None:
