@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from installer import control
-from installer.control import Installed
+from installer import control, pruning
 from installer.dialogue import TerminalDialogue, on_terminal
 from installer.drift.command import repaired, verified
+from installer.installed import Installed, find
 from installer.plan import Plan
 from installer.screen import show
 from installer.support.command import collected
@@ -83,6 +83,18 @@ def control_app(product: str) -> typer.Typer:
             typer.echo("\n".join(lines))
 
     @app.command()
+    def prune(
+        keep: Annotated[int, typer.Option("--keep", metavar="N", min=0, help="So many older releases stay.")],
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, do nothing.")] = False,
+        yes: Yes = False,
+        json_output: Json = False,
+    ) -> None:
+        """Remove all releases but the current one and the N newest of the others, with what was kept for them."""
+        with _installed(product, quiet=json_output) as installed:
+            view = pruning.prune(installed, keep, dry_run=dry_run, confirm=_asker(installed.sink, yes))
+        show(view, json_output)
+
+    @app.command()
     def uninstall(
         purge: Annotated[bool, typer.Option("--purge", help="Configuration, data, logs and user too.")] = False,
         yes: Yes = False,
@@ -121,7 +133,7 @@ def control_app(product: str) -> typer.Typer:
 def _installed(product: str, *, quiet: bool = False) -> Iterator[Installed]:
     sink = sink_for(sys.stderr, quiet=quiet)
     try:
-        yield control.find(product, sink)
+        yield find(product, sink)
     finally:
         sink.close()
 
@@ -136,7 +148,13 @@ def _asker(sink: Sink, yes: bool) -> Callable[[Plan], bool]:
             raise UsageError("not-confirmed", "nobody is there to confirm", remedy="give -y to go on without asking")
         for line in plan.lines():
             sink.emit(Note(line))
-        to = "to " if plan.mode == "rollback" else ""
-        return TerminalDialogue().confirm(f"{plan.mode} {to}{plan.product} {plan.version} now?")
+        return TerminalDialogue().confirm(_question(plan))
 
     return ask
+
+
+def _question(plan: Plan) -> str:
+    if plan.mode == "prune":
+        return f"remove these releases of {plan.product} now?"
+    to = "to " if plan.mode == "rollback" else ""
+    return f"{plan.mode} {to}{plan.product} {plan.version} now?"

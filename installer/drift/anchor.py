@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from installer.control import Installed
+from installer.installed import Installed
 from installer.offer import Offer, make_offer
 from installer.steps.stage import INDEX_NAME
 from payload.digest import digest_bytes

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from installer.control import Installed, carry_out, find, recovered, site_of
 from installer.drift.mending import plan_mending
 from installer.drift.verify import verify
 from installer.drift.views import verified_view
+from installer.installed import Installed, carry_out, find, recovered, site_of
 from installer.lock import exclusive
 from installer.plan import Plan
 from installer.views import View

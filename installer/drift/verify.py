@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from installer import parts
-from installer.control import Installed, site_of
 from installer.drift import expected
 from installer.drift.anchor import TemplateDamagedError, anchored_index, anchored_offer
 from installer.drift.compare import compare
 from installer.drift.environment import environment_files, python_files, runtime_files
 from installer.drift.model import Finding, Part, Wanted
 from installer.drift.packages import package_findings
+from installer.installed import Installed, site_of
 from installer.offer import Offer
 from installer.parts import Site
 from installer.steps.sshkey import marked_lines
