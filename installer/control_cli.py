@@ -17,8 +17,9 @@ from installer.installed import Installed, find
 from installer.plan import Plan
 from installer.screen import show
 from installer.support.command import collected
+from installer.watching import watch
 from payload.errors import UsageError
-from payload.events import Note, Sink, sink_for
+from payload.events import Note, NullSink, Sink, sink_for
 
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -34,8 +35,17 @@ def control_app(product: str) -> typer.Typer:
     )
 
     @app.command()
-    def status(json_output: Json = False) -> None:
+    def status(
+        watched: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+        interval: Annotated[
+            float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="With --watch: between two looks.")
+        ] = 2.0,
+        json_output: Json = False,
+    ) -> None:
         """Show version, units and whether the product answers."""
+        if watched:
+            watch(lambda: control.status(find(product, NullSink())), sys.stdout, interval, as_json=json_output)
+            return
         with _installed(product, quiet=json_output) as installed:
             show(control.status(installed), json_output)
 
