@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from installer import control, pruning
-from installer.dialogue import TerminalDialogue, on_terminal
-from installer.drift.command import repaired, verified
-from installer.installed import Installed, find
-from installer.plan import Plan
+from installer import control
+from installer.control_asking import Json, Yes, asker, installed_product
+from installer.control_upkeep import add_upkeep
+from installer.installed import find
 from installer.screen import show
 from installer.support.command import collected
 from installer.watching import watch
-from payload.errors import UsageError
-from payload.events import Note, NullSink, Sink, sink_for
-
-Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
-Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+from payload.events import NullSink, sink_for
 
 
 def control_app(product: str) -> typer.Typer:
@@ -31,7 +25,7 @@ def control_app(product: str) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        help=f"Look at {product}, start and stop it, go back to an earlier release, or remove it.",
+        help=f"Look at {product}, start and stop it, back it up, go back to an earlier release, or remove it.",
     )
 
     @app.command()
@@ -46,40 +40,25 @@ def control_app(product: str) -> typer.Typer:
         if watched:
             watch(lambda: control.status(find(product, NullSink())), sys.stdout, interval, as_json=json_output)
             return
-        with _installed(product, quiet=json_output) as installed:
+        with installed_product(product, quiet=json_output) as installed:
             show(control.status(installed), json_output)
 
     @app.command()
     def releases(json_output: Json = False) -> None:
         """List the releases on this host; the current one has a star."""
-        with _installed(product, quiet=json_output) as installed:
+        with installed_product(product, quiet=json_output) as installed:
             show(control.releases(installed), json_output)
-
-    @app.command()
-    def verify(
-        repair: Annotated[bool, typer.Option("--repair", help="Put back what can be had from this host.")] = False,
-        yes: Yes = False,
-        json_output: Json = False,
-    ) -> None:
-        """Say what of the product is not as its release has it: exit code 10 if something is not.
-
-        Changes nothing without --repair, and with it nothing that you edited.
-        """
-        with _installed(product, quiet=json_output) as installed:
-            view, code = repaired(installed, _asker(installed.sink, yes)) if repair else verified(installed)
-        show(view, json_output)
-        raise typer.Exit(code)
 
     @app.command()
     def start() -> None:
         """Start the product and wait until it answers."""
-        with _installed(product) as installed:
+        with installed_product(product) as installed:
             typer.echo("\n".join(control.start(installed)))
 
     @app.command()
     def stop() -> None:
         """Stop the product."""
-        with _installed(product) as installed:
+        with installed_product(product) as installed:
             typer.echo("\n".join(control.stop(installed)))
 
     @app.command()
@@ -88,21 +67,9 @@ def control_app(product: str) -> typer.Typer:
         yes: Yes = False,
     ) -> None:
         """Go back to an earlier release, its database and its configuration. Needs no network."""
-        with _installed(product) as installed:
-            lines = control.rollback(installed, to, _asker(installed.sink, yes))
+        with installed_product(product) as installed:
+            lines = control.rollback(installed, to, asker(installed.sink, yes))
             typer.echo("\n".join(lines))
-
-    @app.command()
-    def prune(
-        keep: Annotated[int, typer.Option("--keep", metavar="N", min=0, help="So many older releases stay.")],
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, do nothing.")] = False,
-        yes: Yes = False,
-        json_output: Json = False,
-    ) -> None:
-        """Remove all releases but the current one and the N newest of the others, with what was kept for them."""
-        with _installed(product, quiet=json_output) as installed:
-            view = pruning.prune(installed, keep, dry_run=dry_run, confirm=_asker(installed.sink, yes))
-        show(view, json_output)
 
     @app.command()
     def uninstall(
@@ -110,8 +77,8 @@ def control_app(product: str) -> typer.Typer:
         yes: Yes = False,
     ) -> None:
         """Remove the product. Configuration and data stay unless --purge is given."""
-        with _installed(product) as installed:
-            lines = control.uninstall(installed, purge=purge, confirm=_asker(installed.sink, yes))
+        with installed_product(product) as installed:
+            lines = control.uninstall(installed, purge=purge, confirm=asker(installed.sink, yes))
             typer.echo("\n".join(lines))
 
     @app.command()
@@ -136,35 +103,5 @@ def control_app(product: str) -> typer.Typer:
         """Serve packages to other hosts over HTTP. The product's own unit calls this; it needs no rights."""
         control.serve_repository(folder, listen)
 
+    add_upkeep(app, product)
     return app
-
-
-@contextmanager
-def _installed(product: str, *, quiet: bool = False) -> Iterator[Installed]:
-    sink = sink_for(sys.stderr, quiet=quiet)
-    try:
-        yield find(product, sink)
-    finally:
-        sink.close()
-
-
-def _asker(sink: Sink, yes: bool) -> Callable[[Plan], bool]:
-    """What changes an installed product asks first; without a terminal only -y goes on."""
-
-    def ask(plan: Plan) -> bool:
-        if yes:
-            return True
-        if not on_terminal():
-            raise UsageError("not-confirmed", "nobody is there to confirm", remedy="give -y to go on without asking")
-        for line in plan.lines():
-            sink.emit(Note(line))
-        return TerminalDialogue().confirm(_question(plan))
-
-    return ask
-
-
-def _question(plan: Plan) -> str:
-    if plan.mode == "prune":
-        return f"remove these releases of {plan.product} now?"
-    to = "to " if plan.mode == "rollback" else ""
-    return f"{plan.mode} {to}{plan.product} {plan.version} now?"

@@ -30,7 +30,9 @@ from installer.steps.secrets import WriteSecrets
 from installer.steps.service import StartUnits, StopUnits
 from installer.steps.sshkey import MakeSshKey, RevokeSshKey
 from installer.steps.stage import StageRelease
+from installer.steps.swap import SwapContents
 from installer.steps.units import InstallUnits
+from installer.steps.unpack_backup import UnpackBackup
 from installer.steps.user import MakeUser
 from installer.steps.venv import MakeVenv
 
@@ -64,7 +66,9 @@ __all__ = [
     "StartUnits",
     "Step",
     "StopUnits",
+    "SwapContents",
     "Switch",
+    "UnpackBackup",
     "UnpackPython",
     "WriteConfig",
     "WriteFiles",

@@ -181,6 +181,33 @@ def test_another_host_gets_its_agent(lab: Lab, watched: Watched) -> None:
         lab.drop(other)
 
 
+def test_a_backup_makes_another_host_the_same(lab: Lab, provided: Snapshot, watched: Watched) -> None:
+    host, password = watched[0], watched[0].read(ADMIN_PASSWORD)
+    call(host, "CreateZone", "name=of-the-backup")
+    said = host.run(["sealift-ctl", "backup", "/root/sealift.backup"]).stdout
+    key = next(word for word in said.split() if word.startswith("SHA256:")).rstrip(".")
+    content = host.run(["base64", "-w0", "/root/sealift.backup"]).stdout
+    other = lab.boot("restored", snapshot=provided)
+    try:
+        other.run(INSTALL)
+        other.write("/root/sealift.base64", content, 0o600)
+        other.sh("umask 077 && base64 -d /root/sealift.base64 > /root/sealift.backup")
+        refused = other.run(["sealift-ctl", "restore", "/root/sealift.backup", "-y"], check=False)
+        assert refused.returncode == 11 and key in refused.stderr
+        assert other.read(ADMIN_PASSWORD) != password
+        other.run(["sealift-ctl", "restore", "/root/sealift.backup", "-y", "--key", key])
+        assert other.read(ADMIN_PASSWORD) == password
+        log_in(other)
+        assert [row["name"] for row in call(other, "QueryZone")["inventories"]] == ["of-the-backup"]
+        for path in ("/var/lib/sealift/keys/id_ed25519.pub", "/var/lib/sealift/tls/ca.pem"):
+            assert other.read(path) == host.read(path)
+        assert host.read("/var/lib/sealift/keys/id_ed25519.pub").strip() in other.read("/root/.ssh/authorized_keys")
+        assert "all as it was installed" in other.run(["sealift-ctl", "verify"]).stdout
+    finally:
+        lab.drop(other)
+        host.sh("rm /root/sealift.backup")
+
+
 def test_no_secret_is_in_an_argument_list_and_every_host_has_its_own(
     bare: Host, watched: Watched, tmp_path: Path
 ) -> None:
