@@ -198,7 +198,7 @@ def test_a_backup_makes_another_host_the_same(lab: Lab, provided: Snapshot, watc
         other.run(["sealift-ctl", "restore", "/root/sealift.backup", "-y", "--key", key])
         assert other.read(ADMIN_PASSWORD) == password
         log_in(other)
-        assert [row["name"] for row in call(other, "QueryZone")["inventories"]] == ["of-the-backup"]
+        assert "of-the-backup" in {row["name"] for row in call(other, "QueryZone")["inventories"]}
         for path in ("/var/lib/sealift/keys/id_ed25519.pub", "/var/lib/sealift/tls/ca.pem"):
             assert other.read(path) == host.read(path)
         assert host.read("/var/lib/sealift/keys/id_ed25519.pub").strip() in other.read("/root/.ssh/authorized_keys")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import tarfile
 from contextlib import closing
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from installer.installed import recovered, site_of
 from installer.lock import exclusive
 from installer.state import load_state
 from installer.steps.database import row_counts
+from installer.support.command import collected
 from installer.transaction import run_plan
 from payload.errors import ExitCode, SealiftError, TrustError, UsageError
+from payload.events import NullSink
 from payload.trust import PrivateKey, PublicKey
 from tests.unit.installer.crashing import killing
 from tests.unit.installer.lab import UPGRADE, Lab
@@ -228,6 +231,20 @@ def test_refusals(used: Lab, other: Lab, tmp_path: Path) -> None:
         put_back(other, archive, key)
     assert caught.value.code == "backup-differs"
     assert other.tree() == before
+
+
+def test_the_key_that_signs_leaves_the_host_in_no_archive(used: Lab, tmp_path: Path) -> None:
+    back_up_product(used.found(), tmp_path / "app.backup")
+    key = used.layout.backup_key
+    assert key.stat().st_mode & 0o777 == 0o600
+    line = key.read_bytes().splitlines()[1]
+    assert line not in (tmp_path / "app.backup").read_bytes()
+    collected("app", tmp_path / "support.tar.gz", NullSink(), root=used.root, run=used.systemd)
+    with tarfile.open(tmp_path / "support.tar.gz") as tar:
+        files = [file.read() for each in tar if (file := tar.extractfile(each)) is not None]
+    assert not any(line in content for content in files)
+    again = back_up_product(used.found(), tmp_path / "again.backup").body["key"]
+    assert again == PrivateKey.from_pem(key.read_bytes()).public.fingerprint
 
 
 def test_a_backup_that_cannot_be_made_leaves_no_file(used: Lab, tmp_path: Path) -> None:
