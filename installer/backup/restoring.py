@@ -9,6 +9,7 @@ from pathlib import Path
 from installer.backup.contents import Contents
 from installer.backup.keys import Ask, check_signer
 from installer.backup.making import prefix_of
+from installer.backup.mounts import MOUNTS, check_mounts
 from installer.backup.owners import check_owners
 from installer.backup.planning import Source, plan_restore
 from installer.backup.reader import check_files, opened
@@ -27,7 +28,7 @@ def restore_product(
     Raises:
         IntegrityError: the archive is damaged, or holds what no backup does. Nothing was changed.
         TrustError: it was signed by nobody whom this host knows. Nothing was changed.
-        UsageError: it is of another product or release, or the operator declined.
+        UsageError: it is of another product or release, something is mounted where it goes, or the operator declined.
         SealiftError: it failed; the type says what became of the host.
     """
     layout, archive = installed.layout, archive.absolute()
@@ -39,6 +40,7 @@ def restore_product(
         installed = recovered(installed)
         _check_fits(installed, source.contents)
         check_owners(source.contents)
+        check_mounts(layout, MOUNTS.read_text(encoding="utf-8", errors="surrogateescape"))
         record = installed.state.current_record
         answers = {**installed.state.answers, **source.contents.answers}
         offer = installed_offer(layout, record.version, record.bundle, answers)
