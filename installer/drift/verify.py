@@ -63,7 +63,7 @@ def verify(installed: Installed) -> Verified:
         findings.append(_unchecked("unit", "units, links, folders and configuration", error))
     else:
         wanted += _outside(site, offer, installed)
-    all_packages = offer is None or offer.keeps_all_packages
+    all_packages = index.manifest.repository.serve is not None
     wanted += expected.release_files(release, index, present, all_packages=all_packages)
     findings += compare(wanted, installed.sink, "files of the release and what was made of it")
     bad = {finding.subject for finding in findings if finding.fix == "bundle"}
