@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
 from installer.drift.command import repaired
+from installer.drift.mending import plan_mending
 from installer.drift.verify import verify
+from installer.installed import recovered, site_of
+from installer.lock import exclusive
 from installer.plan import Plan
+from installer.transaction import run_plan
 from payload.errors import ExitCode, SealiftError, UsageError
+from tests.unit.installer.crashing import killing
 from tests.unit.installer.lab import Lab
 
 
@@ -71,6 +77,29 @@ def test_a_failure_leaves_everything_as_it_was_found(installed: Lab) -> None:
     assert caught.value.exit_code == ExitCode.ROLLED_BACK
     assert installed.tree() == before
     assert installed.systemd.active == {"app.service"} and installed.systemd.enabled == set()
+
+
+@pytest.mark.parametrize("place", [2, 6, 10, 14, 18])
+def test_a_repair_that_was_killed_is_undone_and_can_be_made_again(installed: Lab, place: int) -> None:
+    good = installed.tree()
+    spoil(installed)
+    before, found = installed.tree(), installed.found()
+    seen = verify(found)
+    assert seen.offer is not None
+    plan = plan_mending(site_of(found, seen.offer.manifest), seen.offer, seen.findings)
+    assert plan is not None and len(plan.steps) * 2 > place
+    child = os.fork()
+    if child == 0:
+        with exclusive(found.layout):
+            run_plan(plan, found.layout, found.host, open_journal=killing(place, before=False))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    with exclusive(found.layout):
+        recovered(installed.found())
+    assert installed.tree() == before
+    _, code = repaired(installed.found(), lambda plan: True)
+    assert code == ExitCode.OK
+    assert installed.tree() == good
 
 
 def test_nobody_confirms_and_nothing_is_done(installed: Lab) -> None:
