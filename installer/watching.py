@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import IO
 
 from rich.console import Console
@@ -27,12 +29,31 @@ def watch(
 ) -> None:
     """Show what `look` gives every `interval` seconds until Ctrl-C, which is how this ends, or until it raises."""
     try:
-        with _display(out, as_json) as show:
+        with _interrupted_once(), _display(out, as_json) as show:
             while True:
                 show(look(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
                 pause(interval)
     except KeyboardInterrupt:
         return
+
+
+@contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """The first Ctrl-C is enough: another one would find the program at its end, and make that look like a failure."""
+    came = False
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if not came:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
