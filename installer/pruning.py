@@ -104,8 +104,8 @@ def _view(installed: Installed, chosen: tuple[Prunable, ...], *, done: bool) -> 
     body = {"product": installed.layout.product, "removed": done, "releases": rows, "bytes": size}
     if not chosen:
         return View(body, ("There is no release to remove.",))
-    word = "removed" if done else "would go"
-    return View(body, (*_rows(chosen), f"{len(chosen)} releases {word}: {size / 1e6:,.1f} MB"))
+    word = "removed" if done else "that would go"
+    return View(body, (*_rows(chosen), f"releases {word}: {len(chosen)}, {size / 1e6:,.1f} MB"))
 
 
 def _rows(chosen: tuple[Prunable, ...]) -> Iterator[str]:

@@ -37,7 +37,7 @@ def _advice(layout: Layout, found: Verified, drift: tuple[Finding, ...]) -> list
     words: dict[Fix, str] = {
         "host": f"{layout.ctl.name} verify --repair puts {{}} back from what lies on this host",
         "bundle": f"bash {layout.product}-installer-{found.version}.bin -o puts {{}} back",
-        "backup": "{} cannot be made again: put it back from a backup",
-        "operator": "{} need somebody who decides: see above",
+        "backup": "of these, {} cannot be made again: only a backup has them",
+        "operator": "of these, {} need somebody who decides",
     }
     return [text.format(counts[fix]) for fix, text in words.items() if fix in counts]

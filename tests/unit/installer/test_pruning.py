@@ -99,7 +99,7 @@ def test_a_release_goes_with_what_was_kept_for_it(upgraded: Lab) -> None:
     kept = Path(old.database_backup).parents[1]
     assert kept.is_dir()
     view = prune(upgraded.found(), 0, dry_run=False, confirm=lambda plan: True)
-    assert view.body["removed"] is True and "1 releases removed" in view.lines[-1]
+    assert view.body["removed"] is True and "releases removed: 1, " in view.lines[-1]
     assert [path.name for path in layout.releases.iterdir()] == ["1.1.0"]
     assert not kept.exists()
     after = load_state(layout)

@@ -131,7 +131,7 @@ def test_what_needs_the_bundle_or_a_backup_is_said_and_left(installed: Lab) -> N
     assert code == ExitCode.INTEGRITY
     assert installed.tree() == before and len(list(installed.layout.journal_dir.iterdir())) == runs
     advice = "\n".join(line for line in view.lines if line.startswith("What to do: "))
-    assert "bash app-installer-1.0.0.bin -o puts 2 back" in advice and "1 cannot be made again" in advice
+    assert "bash app-installer-1.0.0.bin -o puts 2 back" in advice and "of these, 1 cannot be made again" in advice
     installed.run("1.0.0")
     assert {finding.subject for finding in verify(installed.found()).findings} <= {str(key)}
 
