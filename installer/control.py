@@ -2,81 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from installer.facts import homes
-from installer.flow import require_root
+from installer.installed import Installed, carry_out, recovered, site_of
 from installer.layout import Layout
-from installer.lock import check_private, exclusive
-from installer.logged import Done, run_logged
-from installer.offer import Offer, installed_offer
+from installer.lock import exclusive
+from installer.offer import Offer
 from installer.packages import removable
-from installer.parts import Site
 from installer.plan import Plan
 from installer.planning import plan_rollback, plan_uninstall
 from installer.report import final_report
-from installer.session import new_run
-from installer.state import ReleaseRecord, State, load_state
-from installer.steps import AwaitHealth, Host, Runner
+from installer.state import ReleaseRecord, State
+from installer.steps import AwaitHealth, Host
 from installer.steps.saved import kept, remove_empty, remove_tree
-from installer.steps.service import StartUnits, StopUnits, active_units
+from installer.steps.service import StartUnits, StopUnits
 from installer.survey import unit_states
-from installer.transaction import recover, unfinished
+from installer.transaction import unfinished
 from installer.views import View
-from payload import effects
 from payload.errors import SealiftError, UsageError
-from payload.events import Note, Sink
 from repos.dnf import detect
 from repos.repomd import REPOMD
 from repos.serving import FolderFiles, RepositoryServer, listening_address
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """An installed product."""
-
-    layout: Layout
-    state: State
-    host: Host
-    sink: Sink
-
-    def offer(self, version: object | None = None, *, downgrade_to: object = "") -> Offer:
-        """A release that lies here; the current one unless told. `downgrade_to`: where its `downgrade` leads."""
-        record = self.record(self.state.current if version is None else version)
-        return installed_offer(
-            self.layout, record.version, record.bundle, self.state.answers, downgrade_to=downgrade_to
-        )
-
-    def record(self, version: object) -> ReleaseRecord:
-        """The record of a release.
-
-        Raises:
-            UsageError: it does not lie here.
-        """
-        record = self.state.release(version)
-        if record is None:
-            known = ", ".join(str(each.version) for each in self.state.releases)
-            raise UsageError("release-unknown", f"there is no release {version} here", details=f"there are: {known}")
-        return record
-
-
-def find(product: str, sink: Sink, *, root: Path = Path("/"), run: Runner = effects.run) -> Installed:
-    """The product on this host.
-
-    Raises:
-        UsageError: it is not installed, or the caller is not root.
-    """
-    require_root()
-    layout = Layout.of(product, root=root)
-    check_private(layout.state_dir)
-    state = load_state(layout)
-    if state is None:
-        raise UsageError("nothing-installed", f"{product} is not installed on this host")
-    layout = Layout.of(product, Path(state.prefix), root)
-    return Installed(layout, state, Host(scratch=layout.state_dir, sink=sink, run=run), sink)
 
 
 def status(installed: Installed) -> View:
@@ -124,7 +72,7 @@ def releases(installed: Installed) -> View:
 def start(installed: Installed) -> tuple[str, ...]:
     """Start the product and wait until it answers."""
     with exclusive(installed.layout):
-        installed = _recovered(installed)
+        installed = recovered(installed)
         offer = installed.offer()
         step = StartUnits(units=offer.startable, reason="asked for")
         step.apply(installed.host, step.prepare(installed.host))
@@ -136,7 +84,7 @@ def start(installed: Installed) -> tuple[str, ...]:
 def stop(installed: Installed) -> tuple[str, ...]:
     """Stop the product."""
     with exclusive(installed.layout):
-        installed = _recovered(installed)
+        installed = recovered(installed)
         step = StopUnits(units=installed.offer().startable, reason="asked for")
         step.apply(installed.host, step.prepare(installed.host))
     return status(installed).lines
@@ -150,15 +98,15 @@ def rollback(installed: Installed, to: str | None, confirm: Callable[[Plan], boo
         SealiftError: it failed; the type says what became of the host.
     """
     with exclusive(installed.layout):
-        installed = _recovered(installed)
+        installed = recovered(installed)
         record = choose_target(installed.state, to)
         current = installed.offer(downgrade_to=record.version)
         target = installed.offer(record.version, downgrade_to=installed.state.current)
         snapshot = kept(Path(record.config_snapshot)) if record.config_snapshot else None
         files = snapshot.files if snapshot else ()
         elsewhere = _data_elsewhere(installed.layout, current)
-        plan = plan_rollback(_site(installed), current, target, installed.state, files, elsewhere=elsewhere)
-        done = _act(installed, plan, confirm)
+        plan = plan_rollback(site_of(installed), current, target, installed.state, files, elsewhere=elsewhere)
+        done = carry_out(installed, plan, confirm)
     report = final_report("rollback", installed.layout, target, generated=(), before=installed.state, done=done)
     left = "newer" if record.version < installed.state.current else "older"
     what = "configuration is" if elsewhere else "database and configuration are"
@@ -174,11 +122,11 @@ def uninstall(installed: Installed, *, purge: bool, confirm: Callable[[Plan], bo
     """
     layout = installed.layout
     with exclusive(layout):
-        installed = _recovered(installed)
+        installed = recovered(installed)
         state = installed.state
         packages = removable(detect(), installed.host, state.packages_added) if state.packages_added else ()
-        plan = plan_uninstall(_site(installed), installed.offer(), state, packages, purge=purge)
-        _act(installed, plan, confirm)
+        plan = plan_uninstall(site_of(installed), installed.offer(), state, packages, purge=purge)
+        carry_out(installed, plan, confirm)
         # the journal lies here, so these go when it has nothing more to say
         remove_tree(layout.data_dir if purge else layout.state_dir)
         remove_empty((layout.data_dir, layout.config_dir))
@@ -232,32 +180,6 @@ def _data_elsewhere(layout: Layout, offer: Offer) -> bool:
 
 def _can_go_back(record: ReleaseRecord, state: State) -> bool:
     return record.version != state.current and record.config_snapshot is not None
-
-
-def _site(installed: Installed) -> Site:
-    units = tuple(unit for unit in installed.state.units if "@." not in unit)
-    users = {key.authorize for key in installed.offer().manifest.ssh_keys if key.authorize}
-    return Site(
-        layout=installed.layout,
-        run=new_run(installed.layout),
-        stamp=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        homes=homes(users, installed.host),
-        active=bool(active_units(units, installed.host)),
-    )
-
-
-def _act(installed: Installed, plan: Plan, confirm: Callable[[Plan], bool]) -> Done:
-    if not confirm(plan):
-        raise UsageError("declined", "nothing was changed", remedy="run it again when you are ready; -y does not ask")
-    return run_logged(plan, installed.layout, installed.host)
-
-
-def _recovered(installed: Installed) -> Installed:
-    if not unfinished(installed.layout):
-        return installed
-    installed.sink.emit(Note("an earlier run was cut off; putting that right first", "warning"))
-    recover(installed.layout, installed.host)
-    return find(installed.layout.product, installed.sink, root=installed.layout.root, run=installed.host.run)
 
 
 def _health_step(offer: Offer) -> AwaitHealth | None:

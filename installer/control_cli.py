@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from installer import control
-from installer.control import Installed
-from installer.dialogue import TerminalDialogue, on_terminal
-from installer.plan import Plan
+from installer.control_asking import Json, Yes, asker, installed_product
+from installer.control_upkeep import add_upkeep
+from installer.installed import find
 from installer.screen import show
 from installer.support.command import collected
-from payload.errors import UsageError
-from payload.events import Note, Sink, sink_for
-
-Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
-Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+from installer.watching import watch
+from payload.events import NullSink, sink_for
 
 
 def control_app(product: str) -> typer.Typer:
@@ -29,31 +25,40 @@ def control_app(product: str) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        help=f"Look at {product}, start and stop it, go back to an earlier release, or remove it.",
+        help=f"Look at {product}, start and stop it, back it up, go back to an earlier release, or remove it.",
     )
 
     @app.command()
-    def status(json_output: Json = False) -> None:
+    def status(
+        watched: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+        interval: Annotated[
+            float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="With --watch: between two looks.")
+        ] = 2.0,
+        json_output: Json = False,
+    ) -> None:
         """Show version, units and whether the product answers."""
-        with _installed(product, quiet=json_output) as installed:
+        if watched:
+            watch(lambda: control.status(find(product, NullSink())), sys.stdout, interval, as_json=json_output)
+            return
+        with installed_product(product, quiet=json_output) as installed:
             show(control.status(installed), json_output)
 
     @app.command()
     def releases(json_output: Json = False) -> None:
         """List the releases on this host; the current one has a star."""
-        with _installed(product, quiet=json_output) as installed:
+        with installed_product(product, quiet=json_output) as installed:
             show(control.releases(installed), json_output)
 
     @app.command()
     def start() -> None:
         """Start the product and wait until it answers."""
-        with _installed(product) as installed:
+        with installed_product(product) as installed:
             typer.echo("\n".join(control.start(installed)))
 
     @app.command()
     def stop() -> None:
         """Stop the product."""
-        with _installed(product) as installed:
+        with installed_product(product) as installed:
             typer.echo("\n".join(control.stop(installed)))
 
     @app.command()
@@ -62,8 +67,8 @@ def control_app(product: str) -> typer.Typer:
         yes: Yes = False,
     ) -> None:
         """Go back to an earlier release, its database and its configuration. Needs no network."""
-        with _installed(product) as installed:
-            lines = control.rollback(installed, to, _asker(installed.sink, yes))
+        with installed_product(product) as installed:
+            lines = control.rollback(installed, to, asker(installed.sink, yes))
             typer.echo("\n".join(lines))
 
     @app.command()
@@ -72,8 +77,8 @@ def control_app(product: str) -> typer.Typer:
         yes: Yes = False,
     ) -> None:
         """Remove the product. Configuration and data stay unless --purge is given."""
-        with _installed(product) as installed:
-            lines = control.uninstall(installed, purge=purge, confirm=_asker(installed.sink, yes))
+        with installed_product(product) as installed:
+            lines = control.uninstall(installed, purge=purge, confirm=asker(installed.sink, yes))
             typer.echo("\n".join(lines))
 
     @app.command()
@@ -98,29 +103,5 @@ def control_app(product: str) -> typer.Typer:
         """Serve packages to other hosts over HTTP. The product's own unit calls this; it needs no rights."""
         control.serve_repository(folder, listen)
 
+    add_upkeep(app, product)
     return app
-
-
-@contextmanager
-def _installed(product: str, *, quiet: bool = False) -> Iterator[Installed]:
-    sink = sink_for(sys.stderr, quiet=quiet)
-    try:
-        yield control.find(product, sink)
-    finally:
-        sink.close()
-
-
-def _asker(sink: Sink, yes: bool) -> Callable[[Plan], bool]:
-    """What changes an installed product asks first; without a terminal only -y goes on."""
-
-    def ask(plan: Plan) -> bool:
-        if yes:
-            return True
-        if not on_terminal():
-            raise UsageError("not-confirmed", "nobody is there to confirm", remedy="give -y to go on without asking")
-        for line in plan.lines():
-            sink.emit(Note(line))
-        to = "to " if plan.mode == "rollback" else ""
-        return TerminalDialogue().confirm(f"{plan.mode} {to}{plan.product} {plan.version} now?")
-
-    return ask

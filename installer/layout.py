@@ -95,6 +95,11 @@ class Layout:
         """Whose bundles this host takes, and the newest that it took."""
         return self.state_dir / "trust.json"
 
+    @property
+    def backup_key(self) -> Path:
+        """What this host signs its backups with."""
+        return self.state_dir / "keys/backup.pem"
+
     def scratch(self, run: str) -> Path:
         """What undoing `run` needs; removed when the run is over. Beside `kept`, which goes too if it is undone."""
         return self.state_dir / "backup" / run / "undo"

@@ -12,7 +12,7 @@ from payload.digest import Digest, digest_bytes
 from payload.errors import IntegrityError
 from payload.version import Version, parse_version
 
-Mode = Literal["install", "upgrade", "downgrade", "repair", "rollback", "uninstall"]
+Mode = Literal["install", "upgrade", "downgrade", "repair", "rollback", "restore", "prune", "uninstall"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 

@@ -1,4 +1,4 @@
-"""The four planners. Pure: values in, a plan out; nothing is looked at and nothing is written."""
+"""The planners. Pure: values in, a plan out; nothing is looked at and nothing is written."""
 
 from __future__ import annotations
 
@@ -198,6 +198,20 @@ def plan_uninstall(site: Site, offer: Offer, state: State, removable: tuple[Nevr
         user = offer.manifest.user if state.user_created else None
         steps.append(RemoveTrees(what="configuration and logs", paths=paths, user=user, reason="--purge was given"))
     return _plan("uninstall", site, offer, steps)
+
+
+def plan_prune(site: Site, state: State, going: tuple[ReleaseRecord, ...], paths: tuple[Path, ...]) -> Plan:
+    """Forget the releases `going`, and remove their `paths` once that is written down."""
+    stay = tuple(record for record in state.releases if record not in going)
+    steps: tuple[AnyStep, ...] = (
+        RecordState(
+            path=site.layout.state_file,
+            state=_body(state.model_copy(update={"releases": stay})),
+            reason="nobody is to go back to what is not there",
+        ),
+        RemoveTrees(what="releases, and what was kept for them", paths=paths, reason="nothing runs from there"),
+    )
+    return Plan("prune", site.layout.product, state.current, site.run, steps)
 
 
 def _plan(mode: Mode, site: Site, offer: Offer, steps: Iterable[AnyStep]) -> Plan:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from installer.layout import Layout
 from installer.offer import Offer
 from installer.parts import links_of
 from installer.steps import Host
 from installer.steps.service import unit_state
-from installer.steps.stage import damaged
+from installer.steps.stage import INDEX_NAME, damaged
 from payload.errors import SealiftError
+from payload.index import release_digest
 from payload.model import Index
 from repos.dnf import detect
 
@@ -29,6 +32,8 @@ def survey(layout: Layout, offer: Offer, index: Index) -> Survey:
     venv = any(not (offer.release / "venv/bin" / name).exists() for name in ("python", *offer.manifest.server.commands))
     changed = damaged(offer.release, index, all_packages=offer.keeps_all_packages)
     problems = [f"{path} is missing or changed" for path in sorted(changed)]
+    if not _listed(offer):
+        problems.append(f"{offer.release / INDEX_NAME} is missing or changed")
     if venv:
         problems.append("the Python environment is incomplete")
     if not (offer.release / "runtime/sealift-runtime").is_file():
@@ -36,6 +41,15 @@ def survey(layout: Layout, offer: Offer, index: Index) -> Survey:
     problems += _links(layout, offer)
     problems += _missing_packages(offer)
     return Survey(tuple(problems), venv)
+
+
+def _listed(offer: Offer) -> bool:
+    """Whether the release's own list of its files is of this release."""
+    try:
+        listed = Index.model_validate_json((offer.release / INDEX_NAME).read_bytes())
+    except (OSError, ValidationError):
+        return False
+    return release_digest(listed) == offer.bundle
 
 
 def _links(layout: Layout, offer: Offer) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """All kinds of steps. Importing this package makes every kind known to the journal's reader."""
 
+from installer.steps.aside import SetAside
 from installer.steps.base import (
     AnyStep,
     Host,
@@ -25,11 +26,14 @@ from installer.steps.packages import InstallPackages, RemovePackages
 from installer.steps.python import UnpackPython
 from installer.steps.record import RecordState
 from installer.steps.rehearse import RehearseMigration
+from installer.steps.rights import SetRights
 from installer.steps.secrets import WriteSecrets
 from installer.steps.service import StartUnits, StopUnits
 from installer.steps.sshkey import MakeSshKey, RevokeSshKey
 from installer.steps.stage import StageRelease
+from installer.steps.swap import SwapContents
 from installer.steps.units import InstallUnits
+from installer.steps.unpack_backup import UnpackBackup
 from installer.steps.user import MakeUser
 from installer.steps.venv import MakeVenv
 
@@ -58,11 +62,15 @@ __all__ = [
     "RevokeSshKey",
     "RunCommand",
     "Runner",
+    "SetAside",
+    "SetRights",
     "StageRelease",
     "StartUnits",
     "Step",
     "StopUnits",
+    "SwapContents",
     "Switch",
+    "UnpackBackup",
     "UnpackPython",
     "WriteConfig",
     "WriteFiles",

@@ -75,8 +75,7 @@ class RegisterImages(Step[ImagesBefore]):
             if image.source is not None:
                 _place(image.source, self.folder / image.file_name, image.digest)
         fsync_dir(self.folder)
-        rows = [self._row(image) for image in self.images]
-        atomic_write(self.folder / LIST_NAME, (json.dumps(rows, indent=2) + "\n").encode())
+        atomic_write(self.folder / LIST_NAME, self.listing().encode())
 
     @override
     def undo(self, undo: ImagesBefore, host: Host) -> None:
@@ -87,6 +86,10 @@ class RegisterImages(Step[ImagesBefore]):
             if image.file_name not in undo.existed:
                 (self.folder / image.file_name).unlink(missing_ok=True)
         remove_empty(undo.folders)
+
+    def listing(self) -> str:
+        """The text of images.json."""
+        return json.dumps([self._row(image) for image in self.images], indent=2) + "\n"
 
     def _row(self, image: RegisteredImage) -> dict[str, object]:
         return {

@@ -35,6 +35,8 @@ class KeyBefore:
     folders: tuple[Path, ...] = ()
     """Folders that were not there, deepest first."""
     had_file: bool = True
+    had_public: bool = True
+    """Of a key that existed: its public half lay beside it."""
 
 
 @register
@@ -59,7 +61,8 @@ class MakeSshKey(Step[KeyBefore]):
         file = self.admission.authorized_keys if self.admission else None
         folders = missing_parents(self.key.parent) + (missing_parents(file.parent) if file else ())
         had_line = bool(self.admission and marked_lines(self.admission))
-        return KeyBefore(self.key.exists(), had_line, folders, file is None or file.exists())
+        had_file = file is None or file.exists()
+        return KeyBefore(self.key.exists(), had_line, folders, had_file, _public(self.key).exists())
 
     @override
     def apply(self, host: Host, undo: KeyBefore) -> None:
@@ -84,6 +87,7 @@ class MakeSshKey(Step[KeyBefore]):
                 self.admission.authorized_keys.unlink(missing_ok=True)
         if not undo.existed:
             self.key.unlink(missing_ok=True)
+        if not (undo.existed and undo.had_public):
             _public(self.key).unlink(missing_ok=True)
         remove_empty(undo.folders)
 

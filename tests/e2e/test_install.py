@@ -99,6 +99,25 @@ def test_the_same_again_does_nothing(watched: Watched) -> None:
     assert host.sh("systemctl show -P MainPID sealift-server") == pid
 
 
+def test_the_status_can_be_watched(watched: Watched) -> None:
+    looks = ["sealift-ctl", "status", "--watch", "--interval", "0.2"]
+    done = watched[0].run(["timeout", "--preserve-status", "-s", "INT", "5", *looks])
+    assert done.stdout.count("sealift-server.service: active\n") >= 2
+
+
+def test_what_drifts_is_found_and_put_back(watched: Watched) -> None:
+    host = watched[0]
+    assert "all as it was installed" in host.run(["sealift-ctl", "verify"]).stdout
+    host.sh("systemctl disable -q sealift-server && chmod 777 /usr/local/bin/sealift-ctl")
+    done = host.run(["sealift-ctl", "verify"], check=False)
+    assert done.returncode == 10
+    kinds = [line.split(": ")[:2] for line in done.stdout.splitlines()[:2]]
+    assert kinds == [["mode", "/usr/local/bin/sealift-ctl"], ["disabled", "sealift-server.service"]]
+    host.sh("echo '# more' >> /opt/sealift/current/venv/bin/sealift-server")
+    assert "all as it was installed" in host.run(["sealift-ctl", "verify", "--repair", "-y"]).stdout
+    assert version(host) == "1.1.0"
+
+
 def test_secrets_are_private(watched: Watched) -> None:
     host = watched[0]
     password = host.read(ADMIN_PASSWORD).strip()
@@ -166,6 +185,34 @@ def test_another_host_gets_its_agent(lab: Lab, watched: Watched) -> None:
         assert other.sh("systemctl show -P MainPID sealift-host-agent") == pid, "an unchanged agent was deployed again"
     finally:
         lab.drop(other)
+
+
+def test_a_backup_makes_another_host_the_same(lab: Lab, provided: Snapshot, watched: Watched) -> None:
+    host, password = watched[0], watched[0].read(ADMIN_PASSWORD)
+    call(host, "CreateZone", "name=of-the-backup")
+    said = host.run(["sealift-ctl", "backup", "/root/sealift.backup"]).stdout
+    key = next(word for word in said.split() if word.startswith("SHA256:")).rstrip(".")
+    content = host.run(["base64", "-w0", "/root/sealift.backup"]).stdout
+    other = lab.boot("restored", snapshot=provided)
+    try:
+        other.run(INSTALL)
+        other.write("/root/sealift.base64", content, 0o600)
+        other.sh("umask 077 && base64 -d /root/sealift.base64 > /root/sealift.backup")
+        refused = other.run(["sealift-ctl", "restore", "/root/sealift.backup", "-y"], check=False)
+        assert refused.returncode == 11 and key in refused.stderr
+        assert other.read(ADMIN_PASSWORD) != password
+        other.run(["sealift-ctl", "restore", "/root/sealift.backup", "-y", "--key", key])
+        assert other.read(ADMIN_PASSWORD) == password
+        log_in(other)
+        assert "of-the-backup" in {row["name"] for row in call(other, "QueryZone")["inventories"]}
+        for path in ("/var/lib/sealift/keys/id_ed25519.pub", "/var/lib/sealift/tls/ca.pem"):
+            assert other.read(path) == host.read(path)
+        public = host.read("/var/lib/sealift/keys/id_ed25519.pub").split()[:2]
+        assert other.read("/root/.ssh/authorized_keys").split()[:2] == public
+        assert "all as it was installed" in other.run(["sealift-ctl", "verify"]).stdout
+    finally:
+        lab.drop(other)
+        host.sh("rm /root/sealift.backup")
 
 
 def test_no_secret_is_in_an_argument_list_and_every_host_has_its_own(

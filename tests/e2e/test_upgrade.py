@@ -237,6 +237,17 @@ def test_going_forward_again_brings_the_newer_data(story: Story) -> None:
     assert "The older database and configuration are in" in forward.said
 
 
+def test_the_release_that_was_left_can_be_removed(story: Story) -> None:
+    host = story.host
+    assert host.sh("sealift-ctl verify --json | grep '\"drifted\"'").strip() == '"drifted": false,'
+    shown = host.run(["sealift-ctl", "prune", "--keep", "0", "--dry-run"]).stdout
+    assert "1.0.0: " in shown and host.sh("ls /opt/sealift/releases").split() == ["1.0.0", "1.1.0"]
+    assert "releases removed: 1, " in host.run(["sealift-ctl", "prune", "--keep", "0", "-y"]).stdout
+    assert host.sh("ls /opt/sealift/releases").split() == ["1.1.0"]
+    assert version(host) == "1.1.0"
+    assert host.sh("sealift-ctl verify --json | grep '\"drifted\"'").strip() == '"drifted": false,'
+
+
 @pytest.fixture(scope="module")
 def refusing(lab: Lab, installed: Snapshot) -> Iterator[Host]:
     """A host with 1.0.0, on which everything that is tried is refused."""

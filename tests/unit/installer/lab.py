@@ -8,7 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from installer import control, flow
+from installer import flow
+from installer.installed import Installed, find
 from installer.layout import Layout
 from installer.request import Request
 from installer.session import Session, open_session
@@ -37,8 +38,8 @@ class Lab:
     def run(self, version: str, request: Request = INSTALL) -> tuple[str, ...]:
         return flow.install(self.session(version, request))
 
-    def found(self) -> control.Installed:
-        return control.find("app", NullSink(), root=self.root, run=self.systemd)
+    def found(self) -> Installed:
+        return find("app", NullSink(), root=self.root, run=self.systemd)
 
     def log(self, folder: Path | None = None) -> list[str]:
         with closing(sqlite3.connect((folder or self.layout.data_dir) / "app.sqlite")) as database:

@@ -1,0 +1,1 @@
+"""The whole of an installed product as one archive, and back."""

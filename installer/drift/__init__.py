@@ -1,0 +1,1 @@
+"""What of an installed product is not as its release has it, and putting that back."""
