@@ -158,6 +158,7 @@ class Services:
     systemd: bool
     failed: tuple[str, ...]
     jobs: int
+    """How many of systemd's jobs wait for longer than a moment."""
     sshd: bool
     """Something that calls itself an SSH server answers on this host."""
     selinux: str

@@ -79,12 +79,12 @@ class RegisterImages(Step[ImagesBefore]):
 
     @override
     def undo(self, undo: ImagesBefore, host: Host) -> None:
-        if self.folder.is_dir():
+        if self.folder.is_dir():  # else it was never made, or something else lies in its place
             restore(undo.saved)
-        for image in self.images:
-            _unfinished(self.folder / image.file_name).unlink(missing_ok=True)
-            if image.file_name not in undo.existed:
-                (self.folder / image.file_name).unlink(missing_ok=True)
+            for image in self.images:
+                _unfinished(self.folder / image.file_name).unlink(missing_ok=True)
+                if image.file_name not in undo.existed:
+                    (self.folder / image.file_name).unlink(missing_ok=True)
         remove_empty(undo.folders)
 
     def listing(self) -> str:

@@ -45,7 +45,8 @@ ROLLBACK = ("sealift-ctl", "rollback", "-y")
 
 def _blocked(id: str, step: str, path: str, says: str = "is not a plain file", at: str = "", on: On = "bare") -> Fault:
     """A folder lies where the step wants a file."""
-    return Fault(id, step, on, says, cause=_IN_THE_WAY.format(path), cure=f"rm -r {path}", at=at)
+    cure = f"rm -r {path}; rmdir --parents --ignore-fail-on-non-empty {path.rpartition('/')[0]}"
+    return Fault(id, step, on, says, cause=_IN_THE_WAY.format(path), cure=cure, at=at)
 
 
 FAULTS = (
@@ -105,7 +106,7 @@ FAULTS = (
         cause="touch /var/lib/sealift/images",
         cure="rm /var/lib/sealift/images",
     ),
-    _blocked("unit-in-the-way", "units", "/etc/systemd/system/sealift-server.service"),
+    _blocked("unit-in-the-way", "units", "/etc/systemd/system/sealift-server.service", at="venv"),
     _blocked("command-in-the-way", "links", "/usr/local/bin/sealift-cli", at="venv"),
     _blocked("current-in-the-way", "switch", "/opt/sealift/current", at="venv"),
     _blocked("record-in-the-way", "record", "/var/lib/sealift/installer/state.json", at="venv"),
