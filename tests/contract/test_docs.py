@@ -23,6 +23,7 @@ from payload.manifest import Manifest
 from payload.requirements import KNOWN_CHECKS
 from payload.trust import PrivateKey
 from templates.render import PRODUCT_VARIABLES
+from tests.e2e.faults import FAULTS
 from tests.paths import CHECKOUT
 
 DOCS = CHECKOUT / "docs"
@@ -135,6 +136,15 @@ def test_every_fact_that_a_condition_can_name_is_listed() -> None:
         kind = FileSystem if name == "file_systems" else kinds[name]
         if is_dataclass(kind):
             assert set(re.findall(r"`([a-z0-9_]+)`", parts)) == {field.name for field in fields(kind)}
+
+
+# --- docs/faults.md ---------------------------------------------------------------------------------------------------
+
+
+def test_every_fault_is_listed_with_its_step_and_exit_code() -> None:
+    table = [line for line in (DOCS / "faults.md").read_text().splitlines() if line.startswith("| `")]
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table]
+    assert [(row[0], row[3], row[4]) for row in rows] == [(each.id, each.step, str(each.code)) for each in FAULTS]
 
 
 # --- docs/operating.md, docs/mirror.md --------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ ROLLBACK = ("sealift-ctl", "rollback", "-y")
 
 def _blocked(id: str, step: str, path: str, says: str = "is not a plain file", at: str = "", on: On = "bare") -> Fault:
     """A folder lies where the step wants a file."""
-    cure = f"rm -r {path}; rmdir --parents --ignore-fail-on-non-empty {path.rpartition('/')[0]}"
+    cure = f"rm -r {path}; rmdir --ignore-fail-on-non-empty {path.rpartition('/')[0]}"
     return Fault(id, step, on, says, cause=_IN_THE_WAY.format(path), cure=cure, at=at)
 
 
