@@ -74,6 +74,10 @@ def bundle_app(program: str) -> typer.Typer:
         mirrors: Annotated[
             Path | None, typer.Option("--mirrors", metavar="FILE", help="More mirrors for -R, as TOML.")
         ] = None,
+        allow_irreversible: Annotated[
+            bool,
+            typer.Option("--allow-irreversible", help="Packages may change whose old versions are nowhere at hand."),
+        ] = False,
         allow_removals: Annotated[
             bool, typer.Option("--allow-removals", help="Packages of this host may go if they are in the way.")
         ] = False,
@@ -148,6 +152,7 @@ def bundle_app(program: str) -> typer.Typer:
             bundle_first=bundle_first,
             mirrors_file=mirrors,
             allow_removals=allow_removals,
+            allow_irreversible=allow_irreversible,
             prefix=root,
             yes=yes,
             start=not no_start,

@@ -22,7 +22,15 @@ from installer.plan import Mode, Plan
 from installer.planning import plan_install, plan_repair, plan_upgrade
 from installer.preflight import Finding, Result, findings_of, report_lines
 from installer.report import final_report
-from installer.rules import Meaning, check_downgrade, check_replay, choose_base, chosen_mirror, decide
+from installer.rules import (
+    Meaning,
+    check_downgrade,
+    check_irreversible,
+    check_replay,
+    choose_base,
+    chosen_mirror,
+    decide,
+)
 from installer.session import Session, new_run, new_trust, open_session
 from installer.state import State, load_state
 from installer.steps.packages import BUNDLE_NAME, FOLDER_NAME
@@ -37,7 +45,6 @@ from payload.trust import names
 from repos.dialect import Source
 from repos.dnf import detect
 from repos.offline import bundle_id
-from repos.preview import Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ def install(session: Session) -> tuple[str, ...]:
     refuse(prepared.findings)
     if prepared.plan is None:
         return prepared.notes
-    _confirm(session, prepared.plan, prepared.outlook.preview)
+    _confirm(session, prepared.plan, prepared.outlook)
     traces = Traces.before(session.layout, prepared.plan.run)
     with exclusive(session.layout):
         if load_state(session.layout) != session.state or unfinished(session.layout):
@@ -248,10 +255,11 @@ def _site(session: Session, offer: Offer, base: BaseRelease | None) -> Site:
     )
 
 
-def _confirm(session: Session, plan: Plan, preview: Preview) -> None:
+def _confirm(session: Session, plan: Plan, outlook: Outlook) -> None:
     if session.dialogue is None or session.request.yes:
+        check_irreversible(session.request, outlook.irreversible)
         return
-    for line in (*plan.lines(), *preview.lines()):
+    for line in (*plan.lines(), *outlook.lines()):
         session.sink.emit(Note(line))
     if not session.dialogue.confirm(f"{plan.mode} {plan.product} {plan.version} now?"):
         raise UsageError("declined", "nothing was changed", remedy="run it again when you are ready; -y does not ask")

@@ -31,7 +31,7 @@ def dry_run(session: Session, environment: Mapping[str, str]) -> tuple[View, Pre
     plan = prepared.plan
     head = f"{plan.mode} of {plan.product} {plan.version}: {len(plan.steps)} steps. This is a dry run: nothing is done."
     body = plan.to_body() | {"digest": plan.digest, "unfinished": waiting} | _packages(prepared.outlook)
-    lines = (*notes, head, *plan.lines(), *prepared.outlook.preview.lines(), *report_lines(prepared.findings))
+    lines = (*notes, head, *plan.lines(), *prepared.outlook.lines(), *report_lines(prepared.findings))
     return View(body, lines), prepared
 
 
@@ -43,6 +43,7 @@ def _packages(outlook: Outlook) -> dict[str, Any]:
     return {
         "packages": {
             "changes": changes,
+            "irreversible": [nevra.short for nevra in outlook.irreversible],
             "download-size": preview.download_size,
             "installed-size": preview.installed_size,
         },

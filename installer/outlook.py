@@ -37,6 +37,11 @@ class Outlook:
         """Names of the packages that go, or go back to an older version."""
         return tuple(sorted({change.nevra.name for change in self.preview.harmful(())}))
 
+    def lines(self) -> tuple[str, ...]:
+        """What the transaction does, for people."""
+        names = ", ".join(nevra.short for nevra in self.irreversible)
+        return (*self.preview.lines(), *((f"cannot be put back, not even if the run fails: {names}",) if names else ()))
+
 
 NOTHING_TO_DO = Outlook()
 

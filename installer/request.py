@@ -25,6 +25,7 @@ class Request:
     bundle_first: bool = False
     mirrors_file: Path | None = None
     allow_removals: bool = False
+    allow_irreversible: bool = False
     prefix: Path | None = None
     yes: bool = False
     start: bool = True

@@ -9,10 +9,11 @@ from installer.keyring import HostTrust
 from installer.request import Request
 from installer.state import State
 from payload.digest import Digest
-from payload.errors import TrustError, UsageError
+from payload.errors import PreflightError, TrustError, UsageError
 from payload.manifest import Manifest, Product
 from payload.model import Base
 from payload.version import Version
+from repos.nevra import Nevra
 
 Meaning = Literal["install", "upgrade", "downgrade", "same"]
 
@@ -97,6 +98,22 @@ def check_downgrade(installed: Manifest, target: Version, *, lies_here: bool) ->
         remedy=f"{product.name}-ctl rollback --to {target}: it brings back the data of then"
         if lies_here
         else f"stay with {product.version}; or uninstall, and install {target} anew",
+    )
+
+
+def check_irreversible(request: Request, packages: tuple[Nevra, ...]) -> None:
+    """Where nobody can be asked, refuse to change `packages` of the host: their old versions are nowhere at hand.
+
+    Raises:
+        PreflightError: there are some, and the request does not allow it.
+    """
+    if not packages or request.allow_irreversible:
+        return
+    raise PreflightError(
+        "packages-irreversible",
+        "packages of this host would change, and could not be put back if the run fails; nothing was changed",
+        details="\n".join(nevra.short for nevra in packages),
+        remedy="see whether this host can do without their old versions; if so, add --allow-irreversible",
     )
 
 

@@ -109,6 +109,7 @@ def words_for(request: Request, send: Callable[[Path], str]) -> tuple[str, ...]:
         ("-u", request.upgrade),
         ("--bundle-first", request.bundle_first),
         ("--allow-removals", request.allow_removals),
+        ("--allow-irreversible", request.allow_irreversible),
         ("--allow-older", request.allow_older),
     )
     named = (("-R", request.mirror), ("-r", request.prefix))

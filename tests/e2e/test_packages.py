@@ -197,14 +197,19 @@ def test_packages_of_others_stay_unless_told(host: Host, stock: Stock) -> None:
     plan = host.run(["bash", "1.0.bin", "-o", "--allow-removals", "--dry-run"]).stdout
     assert "packages to install: library-1-1.noarch, tool-1-1.noarch" in plan
     assert "packages to remove: rival-1-1.noarch" in plan
+    assert "cannot be put back, not even if the run fails: rival-1-1.noarch" in plan
     body = json.loads(host.run(["bash", "1.0.bin", "-o", "--allow-removals", "--dry-run", "--json"]).stdout)
+    assert body["packages"]["irreversible"] == ["rival-1-1.noarch"]
     assert {(each["action"], each["package"]) for each in body["packages"]["changes"]} == {
         ("install", "library-1-1.noarch"),
         ("install", "tool-1-1.noarch"),
         ("remove", "rival-1-1.noarch"),
     }
     assert host.tree(["/etc", "/opt", "/var/lib/rpm"]) == files
-    host.run(["bash", "1.0.bin", "-o", "--allow-removals"])
+    lost = host.run(["bash", "1.0.bin", "-o", "--allow-removals"], check=False)
+    assert lost.returncode == 20 and "[packages-irreversible]" in lost.stderr and "rival-1-1.noarch" in lost.stderr
+    assert host.tree(["/etc", "/opt", "/var/lib/rpm"]) == files
+    host.run(["bash", "1.0.bin", "-o", "--allow-removals", "--allow-irreversible"])
     assert host.run(["rpm", "-q", "rival"], check=False).returncode == 1
     host.run(["rpm", "-q", "tool"])
 

@@ -9,11 +9,19 @@ from packaging.version import Version
 from installer.control import choose_target
 from installer.keyring import HostTrust
 from installer.request import Request
-from installer.rules import check_downgrade, check_hops, check_replay, chosen_mirror, decide
+from installer.rules import (
+    check_downgrade,
+    check_hops,
+    check_irreversible,
+    check_replay,
+    chosen_mirror,
+    decide,
+)
 from installer.state import ReleaseRecord, State, parse_state
-from payload.errors import IntegrityError, TrustError, UsageError
+from payload.errors import IntegrityError, PreflightError, TrustError, UsageError
 from payload.manifest import Database, Manifest
 from payload.trust import Keyring, PrivateKey
+from repos.nevra import Nevra
 
 DIGEST, OTHER = ("sha256:" + letter * 64 for letter in "ab")
 INSTALL, UPGRADE = Request(action="install", offline=True), Request(action="install", upgrade=True)
@@ -156,3 +164,13 @@ def test_a_downgrade_needs_a_way_back_for_the_data() -> None:
         assert caught.value.code == "downgrade-impossible" and way in caught.value.remedy
         for fine in (plain, both):
             check_downgrade(fine, Version("1.0"), lies_here=lies_here)
+
+
+def test_what_could_not_be_put_back_needs_a_word_where_nobody_is_asked() -> None:
+    lost = (Nevra("rival", 0, "1", "1", "noarch"),)
+    request = Request(action="install")
+    check_irreversible(request, ())
+    check_irreversible(replace(request, allow_irreversible=True), lost)
+    with pytest.raises(PreflightError) as caught:
+        check_irreversible(request, lost)
+    assert caught.value.details == "rival-1-1.noarch" and "--allow-irreversible" in caught.value.remedy

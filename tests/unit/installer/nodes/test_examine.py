@@ -130,9 +130,10 @@ def test_options_and_their_files_go_to_the_nodes(tmp_path: Path) -> None:
         prefix=Path("/srv"),
         key=tmp_path / "a.pub",
         allow_removals=True,
+        allow_irreversible=True,
     )
     assert words_for(request, lambda file: f"/there/{file.name}") == (
-        *("-u", "--allow-removals", "-R", "aliyun", "-r", "/srv", "--key", "/there/a.pub"),
+        *("-u", "--allow-removals", "--allow-irreversible", "-R", "aliyun", "-r", "/srv", "--key", "/there/a.pub"),
     )
 
 
