@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test unit crash bench lint format lock client clean
+.PHONY: help setup demo test unit crash bench lint format lock client man clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -51,6 +51,9 @@ client: setup ## Write the management server's typed client anew, from the serve
 	mkdir -p build
 	$(PYTHON) -m management.server.clientcode > build/messages.py
 	.venv/bin/ruff format --quiet build/messages.py && mv build/messages.py management/client/messages.py
+
+man: setup ## Manual pages of sealift and NAME-ctl, into build/man
+	$(PYTHON) -m tests.manpages build/man
 
 clean: ## What was built here (the caches of other checkouts stay)
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

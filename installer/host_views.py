@@ -30,7 +30,7 @@ def dry_run(session: Session, environment: Mapping[str, str]) -> tuple[View, Pre
         return View({"mode": prepared.mode, "steps": [], "unfinished": waiting}, (*notes, *prepared.notes)), prepared
     plan = prepared.plan
     head = f"{plan.mode} of {plan.product} {plan.version}: {len(plan.steps)} steps. This is a dry run: nothing is done."
-    body = plan.to_body() | {"digest": plan.digest, "unfinished": waiting} | _packages(prepared.outlook)
+    body = plan.shown() | {"digest": plan.digest, "unfinished": waiting} | _packages(prepared.outlook)
     lines = (*notes, head, *plan.lines(), *prepared.outlook.lines(), *report_lines(prepared.findings))
     return View(body, lines), prepared
 

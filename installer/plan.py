@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -41,9 +41,20 @@ class Plan:
         """Identity of the plan."""
         return digest_bytes(json.dumps(self.to_body(), sort_keys=True).encode())
 
+    def shown(self) -> dict[str, Any]:
+        """`to_body` for people's programs: each step also has `undo`, which says how it would be undone."""
+        steps = [dump_step(step) | {"undo": step.undone()} for step in self.steps]
+        return self.to_body() | {"steps": steps}
+
     def lines(self) -> tuple[str, ...]:
-        """The plan for people, one line a step."""
-        return tuple(f"{n:2}. {step.describe()} — {step.reason}" for n, step in enumerate(self.steps, 1))
+        """The plan for people: a line for each step, and an indented one for how it would be undone."""
+        return tuple(line for n, step in enumerate(self.steps, 1) for line in _lines(n, step))
+
+
+def _lines(number: int, step: AnyStep) -> Iterator[str]:
+    yield f"{number:2}. {step.describe()} — {step.reason}"
+    if undone := step.undone():
+        yield f"    undo: {undone}"
 
 
 def load_plan(body: Mapping[str, Any]) -> Plan:

@@ -36,6 +36,10 @@ class SetAside(Step[AsideBefore]):
         return f"set {self.path} aside"
 
     @override
+    def undone(self) -> str:
+        return "move it back"
+
+    @override
     def prepare(self, host: Host) -> AsideBefore:
         if os.path.lexists(self._aside):
             raise StepError("aside-exists", f"{self._aside} is there already", remedy="move it away and run again")

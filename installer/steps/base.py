@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -88,6 +89,13 @@ class Step(ABC, Generic[U]):
         """One line for people: what this step does."""
 
     @abstractmethod
+    def undone(self) -> str:
+        """What `undo` would do, for people, before anything is done. Pure: it may not look at the host.
+
+        It also says what the installer cannot undo. Empty: the step changes nothing.
+        """
+
+    @abstractmethod
     def prepare(self, host: Host) -> U:
         """Look at the host and return what `undo` will need. Changes nothing outside `host.scratch`."""
 
@@ -138,6 +146,11 @@ def _adapter(some_type: type[Any]) -> TypeAdapter[Any]:
 def dump_step(step: AnyStep) -> dict[str, Any]:
     """`step` as JSON-able data."""
     return {"kind": step.kind} | cast(dict[str, Any], _adapter(type(step)).dump_python(step, mode="json"))
+
+
+def known_kinds() -> Mapping[str, type[AnyStep]]:
+    """Every kind of step that is registered, by its name."""
+    return MappingProxyType(_KINDS)
 
 
 def load_step(body: Mapping[str, Any]) -> AnyStep:

@@ -35,6 +35,10 @@ class RunCommand(Step[Nothing]):
         return f"{self.what}: {' '.join(self.argv)}{given}"
 
     @override
+    def undone(self) -> str:
+        return "what it did to the database is undone with that; anything else cannot be undone by the installer"
+
+    @override
     def prepare(self, host: Host) -> Nothing:
         return Nothing()
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from installer.merging import Merged, merge
 from installer.steps.base import Host, Nothing, Step, register
-from installer.steps.saved import SavedFiles, keep, owner_ids, restore, save
+from installer.steps.saved import PUT_BACK, SavedFiles, keep, owner_ids, restore, save
 from payload.digest import Digest, digest_bytes
 from payload.effects import atomic_write
 from payload.events import Note
@@ -64,6 +64,10 @@ class WriteConfig(Step[SavedFiles]):
         return f"write the configuration {', '.join(str(file.path) for file in self.files)}"
 
     @override
+    def undone(self) -> str:
+        return PUT_BACK
+
+    @override
     def prepare(self, host: Host) -> SavedFiles:
         return save([path for file in self.files for path in (file.path, file.new_default)], host.scratch)
 
@@ -90,6 +94,10 @@ class KeepConfig(Step[Nothing]):
     @override
     def describe(self) -> str:
         return f"keep a copy of the configuration in {self.listing.parent}"
+
+    @override
+    def undone(self) -> str:
+        return "remove the copy"
 
     @override
     def prepare(self, host: Host) -> Nothing:

@@ -48,6 +48,10 @@ class BackUpDatabase(Step[DatabaseBefore]):
         return f"back up the database {self.database} to {self.backup}"
 
     @override
+    def undone(self) -> str:
+        return "put the copy of the database back, or remove the database if there was none"
+
+    @override
     def prepare(self, host: Host) -> DatabaseBefore:
         if not self.database.exists():
             return DatabaseBefore(existed=False)
@@ -80,6 +84,10 @@ class RestoreDatabase(Step[Nothing]):
     @override
     def describe(self) -> str:
         return f"put back the database {self.database} from {self.backup}"
+
+    @override
+    def undone(self) -> str:
+        return "the newer database is put back by the step that copied it"
 
     @override
     def prepare(self, host: Host) -> Nothing:

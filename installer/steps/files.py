@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from installer.steps.base import Host, Nothing, Step, register
-from installer.steps.saved import SavedFile, SavedFiles, remove_empty, remove_tree, restore, save
+from installer.steps.saved import PUT_BACK, SavedFile, SavedFiles, remove_empty, remove_tree, restore, save
 from payload.effects import atomic_write
 
 
@@ -35,6 +35,10 @@ class WriteFiles(Step[SavedFiles]):
     @override
     def describe(self) -> str:
         return f"write {self.what}"
+
+    @override
+    def undone(self) -> str:
+        return PUT_BACK
 
     @override
     def prepare(self, host: Host) -> SavedFiles:
@@ -66,6 +70,10 @@ class RestoreFiles(Step[SavedFiles]):
         return f"put back {self.what} ({len(self.files)} files)"
 
     @override
+    def undone(self) -> str:
+        return PUT_BACK
+
+    @override
     def prepare(self, host: Host) -> SavedFiles:
         return save((file.path for file in self.files), host.scratch)
 
@@ -94,6 +102,10 @@ class RemoveTrees(Step[Nothing]):
     def describe(self) -> str:
         user = f" and the user {self.user}" if self.user else ""
         return f"remove {self.what}{user}: {', '.join(map(str, self.paths))}"
+
+    @override
+    def undone(self) -> str:
+        return "cannot be undone by the installer: it comes last, when all else is done"
 
     @override
     def prepare(self, host: Host) -> Nothing:

@@ -61,6 +61,12 @@ class MakeFolders(Step[FoldersBefore]):
         return f"make {', '.join(str(folder.path) for folder in self.folders)}"
 
     @override
+    def undone(self) -> str:
+        kept = [name for folder in self.folders for name in folder.keep]
+        stays = f"; kept: {', '.join(kept)}" if kept else ""
+        return f"remove the new ones, and what is new in the others; set mode and owner back{stays}"
+
+    @override
     def prepare(self, host: Host) -> FoldersBefore:
         return FoldersBefore(tuple(_before(folder.path) for folder in self.folders))
 

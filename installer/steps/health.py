@@ -33,6 +33,10 @@ class AwaitHealth(Step[Nothing]):
         return f"wait until {self.url} answers (at most {self.timeout:g} s)"
 
     @override
+    def undone(self) -> str:
+        return ""
+
+    @override
     def prepare(self, host: Host) -> Nothing:
         return Nothing()
 

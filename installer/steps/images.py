@@ -64,6 +64,10 @@ class RegisterImages(Step[ImagesBefore]):
         return f"register the images {', '.join(here) or '(none)'} in {self.folder}{left}"
 
     @override
+    def undone(self) -> str:
+        return "remove the images that are new, and put their list back"
+
+    @override
     def prepare(self, host: Host) -> ImagesBefore:
         existed = tuple(image.file_name for image in self.images if (self.folder / image.file_name).exists())
         return ImagesBefore(save([self.folder / LIST_NAME], host.scratch), existed, missing_parents(self.folder))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
-from installer.steps.saved import SavedFiles, restore, save
+from installer.steps.saved import PUT_BACK, SavedFiles, restore, save
 from payload.effects import atomic_symlink, atomic_write
 
 
@@ -39,6 +39,10 @@ class MakeLinks(Step[SavedFiles]):
         parts = [f"make the commands {', '.join(made)}"] if made else []
         parts += [f"remove the commands {', '.join(map(str, self.remove))}"] if self.remove else []
         return "; ".join(parts)
+
+    @override
+    def undone(self) -> str:
+        return PUT_BACK
 
     @override
     def prepare(self, host: Host) -> SavedFiles:
@@ -74,6 +78,10 @@ class Switch(Step[SavedFiles]):
     @override
     def describe(self) -> str:
         return f"switch {self.current} to {self.target}"
+
+    @override
+    def undone(self) -> str:
+        return "point it where it pointed before, or remove it if it is new"
 
     @override
     def prepare(self, host: Host) -> SavedFiles:

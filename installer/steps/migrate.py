@@ -35,6 +35,13 @@ class MigrateDatabase(Step[Nothing]):
         return f"{self.what}: {' '.join(self.argv)}"
 
     @override
+    def undone(self) -> str:
+        if self.database is None:
+            return "cannot be undone by the installer: the product has no database file"
+        elsewhere = f"run {' '.join(self.back)}" if self.back else "cannot be undone by the installer"
+        return f"the step that copied the database puts it back; if the data is kept elsewhere: {elsewhere}"
+
+    @override
     def prepare(self, host: Host) -> Nothing:
         return Nothing()
 

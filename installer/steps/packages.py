@@ -68,6 +68,10 @@ class InstallPackages(Step[PackagesBefore]):
         return f"{text}, and for that remove or set back {', '.join(self.harm)}" if self.harm else text
 
     @override
+    def undone(self) -> str:
+        return "undo this transaction of the package manager, and no other"
+
+    @override
     def prepare(self, host: Host) -> PackagesBefore:
         return PackagesBefore(_sorted(detect().installed()), f"sealift {secrets.token_hex(8)}")
 
@@ -171,6 +175,10 @@ class RemovePackages(Step[PackagesBefore]):
     @override
     def describe(self) -> str:
         return f"remove the packages {', '.join(nevra.short for nevra in self.packages)}"
+
+    @override
+    def undone(self) -> str:
+        return "install them again, from the release"
 
     @override
     def prepare(self, host: Host) -> PackagesBefore:

@@ -31,6 +31,10 @@ class UnpackPython(Step[Nothing]):
         return f"unpack the product's own Python into {self.python}"
 
     @override
+    def undone(self) -> str:
+        return "remove it"
+
+    @override
     def prepare(self, host: Host) -> Nothing:
         return Nothing()
 

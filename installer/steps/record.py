@@ -12,7 +12,7 @@ from typing_extensions import override
 from installer.state import parse_state
 from installer.steps.base import Host, Step, register
 from installer.steps.packages import ADDED_NAME
-from installer.steps.saved import SavedFiles, restore, save
+from installer.steps.saved import PUT_BACK, SavedFiles, restore, save
 from payload.effects import atomic_write, fsync_dir
 
 
@@ -33,6 +33,10 @@ class RecordState(Step[SavedFiles]):
     @override
     def describe(self) -> str:
         return f"record the new state in {self.path}" if self.state else f"remove the record {self.path}"
+
+    @override
+    def undone(self) -> str:
+        return PUT_BACK
 
     @override
     def prepare(self, host: Host) -> SavedFiles:

@@ -36,6 +36,10 @@ class RehearseMigration(Step[Nothing]):
         return f"rehearse the migration on a copy of {self.database}"
 
     @override
+    def undone(self) -> str:
+        return "remove the copy"
+
+    @override
     def prepare(self, host: Host) -> Nothing:
         return Nothing()
 

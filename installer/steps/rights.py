@@ -59,6 +59,10 @@ class SetRights(Step[RightsBefore]):
         return f"set mode and owner of {', '.join(str(file.path) for file in self.files)}"
 
     @override
+    def undone(self) -> str:
+        return "set mode and owner back"
+
+    @override
     def prepare(self, host: Host) -> RightsBefore:
         return RightsBefore(tuple(_seen(file) for file in self.files))
 

@@ -41,6 +41,8 @@ class SavedFiles:
     folders: tuple[Path, ...] = ()
 
 
+PUT_BACK = "put back what was there, remove what was not"
+"""How steps that save files say what `restore` does."""
 _LIST = TypeAdapter(SavedFiles)
 
 

@@ -35,6 +35,10 @@ class WriteSecrets(Step[SecretsBefore]):
         return f"write generated secrets: {', '.join(str(self.folder / name) for name in self.names)}"
 
     @override
+    def undone(self) -> str:
+        return "remove those that are new"
+
+    @override
     def prepare(self, host: Host) -> SecretsBefore:
         return SecretsBefore(tuple(name for name in self.names if (self.folder / name).exists()))
 

@@ -34,6 +34,10 @@ class StopUnits(Step[RunningBefore]):
         return f"stop {', '.join(self.units)}"
 
     @override
+    def undone(self) -> str:
+        return "start those that ran"
+
+    @override
     def prepare(self, host: Host) -> RunningBefore:
         return RunningBefore(active_units(self.units, host))
 
@@ -64,6 +68,10 @@ class StartUnits(Step[RunningBefore]):
     @override
     def describe(self) -> str:
         return f"start {', '.join(self.units)}"
+
+    @override
+    def undone(self) -> str:
+        return "stop those that did not run before"
 
     @override
     def prepare(self, host: Host) -> RunningBefore:

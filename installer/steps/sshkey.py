@@ -57,6 +57,11 @@ class MakeSshKey(Step[KeyBefore]):
         return f"SSH key {self.key}{where}"
 
     @override
+    def undone(self) -> str:
+        line = f", and its line in {self.admission.authorized_keys}" if self.admission else ""
+        return f"remove what is new: the key{line}"
+
+    @override
     def prepare(self, host: Host) -> KeyBefore:
         file = self.admission.authorized_keys if self.admission else None
         folders = missing_parents(self.key.parent) + (missing_parents(file.parent) if file else ())
@@ -104,6 +109,10 @@ class RevokeSshKey(Step[SavedFiles]):
     @override
     def describe(self) -> str:
         return f"remove the product's key from {self.admission.authorized_keys}"
+
+    @override
+    def undone(self) -> str:
+        return "add its line again"
 
     @override
     def prepare(self, host: Host) -> SavedFiles:

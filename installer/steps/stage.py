@@ -61,6 +61,10 @@ class StageRelease(Step[StageBefore]):
         return f"repair the files of {self.release}" if self.repair else f"unpack the release into {self.release}"
 
     @override
+    def undone(self) -> str:
+        return "nothing: repaired files stay" if self.repair else "remove the folder, or put back what lay there"
+
+    @override
     def prepare(self, host: Host) -> StageBefore:
         return StageBefore(missing_parents(self.release.parent), self.release.exists())
 

@@ -44,6 +44,10 @@ class SwapContents(Step[NamesBefore]):
         return f"replace what is in {self.folder}"
 
     @override
+    def undone(self) -> str:
+        return "remove what is new, and put back what was there"
+
+    @override
     def prepare(self, host: Host) -> NamesBefore:
         return NamesBefore(tuple(sorted(self._names())))
 

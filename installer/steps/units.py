@@ -53,6 +53,10 @@ class InstallUnits(Step[UnitsBefore]):
         return "; ".join(parts)
 
     @override
+    def undone(self) -> str:
+        return "put back the unit files, and which units were enabled"
+
+    @override
     def prepare(self, host: Host) -> UnitsBefore:
         names = (*(unit.name for unit in self.units), *self.remove)
         enabled = tuple(name for name in names if (self.folder / name).exists() and is_enabled(name, host))

@@ -44,6 +44,10 @@ class UnpackBackup(Step[Nothing]):
         return f"unpack and check the backup {self.archive}"
 
     @override
+    def undone(self) -> str:
+        return "remove the folders that it was unpacked into"
+
+    @override
     def prepare(self, host: Host) -> Nothing:
         return Nothing()
 

@@ -33,6 +33,10 @@ class MakeUser(Step[UserBefore]):
         return f"make the system user {self.user}"
 
     @override
+    def undone(self) -> str:
+        return "remove the user if it is new"
+
+    @override
     def prepare(self, host: Host) -> UserBefore:
         return UserBefore(_exists(self.user, host))
 

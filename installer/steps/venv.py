@@ -40,6 +40,10 @@ class MakeVenv(Step[Nothing]):
         return f"make the Python environment {self.venv}"
 
     @override
+    def undone(self) -> str:
+        return "remove it"
+
+    @override
     def prepare(self, host: Host) -> Nothing:
         return Nothing()
 

@@ -40,6 +40,9 @@ class Put(Step[SavedFiles]):
     def describe(self) -> str:
         return f"put {self.path.name}"
 
+    def undone(self) -> str:
+        return "put back what was there"
+
     def prepare(self, host: Host) -> SavedFiles:
         return save([self.path], host.scratch)
 

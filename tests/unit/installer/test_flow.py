@@ -17,7 +17,9 @@ from installer.lock import exclusive
 from installer.state import load_state
 from installer.transaction import run_plan
 from payload.errors import ExitCode, IntegrityError, PreflightError, SealiftError, TrustError, UsageError
-from payload.trust import PrivateKey
+from payload.events import Event, Note
+from payload.manifest import Answer
+from payload.trust import Keyring, PrivateKey
 from tests.unit.installer.crashing import killing
 from tests.unit.installer.lab import INSTALL, UPGRADE, Lab
 
@@ -198,6 +200,45 @@ def test_dry_run_writes_nothing_and_shows_every_step(lab: Lab) -> None:
         "migrate", "command", "units", "links", "switch", "record", "start",
     ]  # fmt: skip
     assert [step["kind"] for step in view.body["steps"]] == kinds
+    undos = [step["undo"] for step in view.body["steps"]]
+    assert undos == [step.undone() for step in prepared.plan.steps] and all(undos)
+    shown = [line for line in view.lines if line.startswith("    undo: ")]
+    assert shown == [f"    undo: {undo}" for undo in undos]
+
+
+class Declines:
+    """Sees what is shown before the question, and says no."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, Note):
+            self.seen.append(event.text)
+
+    def close(self) -> None:
+        pass
+
+    def confirm(self, question: str) -> bool:
+        return False
+
+    def confirm_keys(self, keyring: Keyring) -> bool:
+        return False
+
+    def answer(self, question: Answer) -> str:
+        return ""
+
+
+def test_the_question_before_a_run_shows_how_each_step_is_undone(lab: Lab) -> None:
+    somebody = Declines()
+    session = replace(lab.session("1.0.0", replace(INSTALL, yes=False)), sink=somebody, dialogue=somebody)
+    with pytest.raises(UsageError, match="nothing was changed"):
+        flow.install(session)
+    plan = flow.prepare(session, os.environ).plan
+    assert plan is not None
+    assert [line for line in somebody.seen if line.startswith("    undo: ")] == [
+        f"    undo: {step.undone()}" for step in plan.steps
+    ]
 
 
 def test_foreign_key_and_no_key_are_refused(lab: Lab) -> None:

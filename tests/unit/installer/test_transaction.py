@@ -172,6 +172,9 @@ class Wait(Step[Nothing]):
     def describe(self) -> str:
         return "wait"
 
+    def undone(self) -> str:
+        return ""
+
     def prepare(self, host: Host) -> Nothing:
         return Nothing()
 
