@@ -14,7 +14,8 @@ from typing import NoReturn
 import typer
 
 from payload.errors import ExitCode, SealiftError
-from payload.events import Sink, sink_for
+from payload.events import Sink
+from payload.terminal import sink_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from installer.dialogue import TerminalDialogue, on_terminal
 from installer.installed import Installed, find
 from installer.plan import Plan
 from payload.errors import UsageError
-from payload.events import Note, Sink, sink_for
+from payload.events import Note, Sink
+from payload.terminal import sink_for
 from payload.trust import PublicKey
 
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]

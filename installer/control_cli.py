@@ -16,7 +16,8 @@ from installer.installed import find
 from installer.screen import show
 from installer.support.command import collected
 from installer.watching import watch
-from payload.events import NullSink, sink_for
+from payload.events import NullSink
+from payload.terminal import sink_for
 
 
 def control_app(product: str) -> typer.Typer:

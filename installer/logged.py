@@ -13,7 +13,8 @@ from installer.session import log_path
 from installer.steps import Host
 from installer.transaction import run_plan
 from payload.errors import IntegrityError, SealiftError
-from payload.events import LogSink, Note, TeeSink
+from payload.events import Note
+from payload.sinks import LogSink, TeeSink
 
 
 @dataclass(frozen=True, slots=True)

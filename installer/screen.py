@@ -17,7 +17,9 @@ from installer.request import Request
 from installer.views import View
 from payload.effects import atomic_write
 from payload.errors import UsageError
-from payload.events import JsonSink, Sink, TeeSink, sink_for
+from payload.events import Sink
+from payload.sinks import JsonSink, TeeSink
+from payload.terminal import sink_for
 
 
 def show(view: View, as_json: bool) -> None:

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from payload.events import Advanced, JsonSink, LinesSink, LogSink, Note, TeeSink, TerminalSink, stage
+from payload.events import Advanced, Note, stage
+from payload.sinks import JsonSink, LinesSink, LogSink
 
 
 def test_plain_lines_say_what_began_and_ended() -> None:
@@ -58,14 +58,3 @@ def test_a_log_is_private_and_never_overwritten(tmp_path: Path) -> None:
     assert "only here" in path.read_text()
     with pytest.raises(FileExistsError):
         LogSink(path)
-
-
-def test_a_terminal_shows_finished_stages_and_no_markup_of_others() -> None:
-    out = io.StringIO()
-    sink = TerminalSink(Console(file=out, force_terminal=True, width=100, no_color=True))
-    with stage(TeeSink(sink), "s", "copying", total=100):
-        sink.emit(Advanced("s", 50))
-    sink.emit(Note("[red]not markup[/red]"))
-    sink.close()
-    assert "copying" in out.getvalue()
-    assert "[red]not markup[/red]" in out.getvalue()
