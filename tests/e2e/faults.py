@@ -9,6 +9,11 @@ On = Literal["bare", "running", "upgraded"]
 
 _IN_THE_WAY = "mkdir -p {}/in-the-way"
 _READ_ONLY = "mount --bind {0} {0}; mount -o remount,ro,bind {0}"
+_FULL = (
+    "cp -a {0} /run/copy; mount -t tmpfs -o nr_inodes=$(find {0} | wc -l) full {0}; cp -a /run/copy/. {0}/; "
+    "chown --reference=/run/copy {0}; chmod --reference=/run/copy {0}; rm -r /run/copy"
+)
+"""A file system that has room for the files that are there, and for no other."""
 _PORT_TAKEN = (
     'nohup python3 -c \'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 8080)); s.listen(); '
     "time.sleep(600)' >/dev/null 2>&1 & echo $! >/run/intruder; sleep 0.3"
@@ -20,8 +25,8 @@ class Fault:
     """A step of the kind `step` fails on a host in the state `on`.
 
     `cause` is a shell script that runs before, or with `at` while a step of that kind is at work; `cure` takes it away.
-    With `broken` (a system call and a path), the kernel answers EIO to the first such call for that path. `words` is
-    the run if it is not the usual one for that host: the install of `bundle` on a bare host, the upgrade on the others.
+    `words` is the run if it is not the usual one for that host: the install of `bundle` on a bare host, the upgrade on
+    the others.
     """
 
     id: str
@@ -31,7 +36,6 @@ class Fault:
     cause: str = ""
     cure: str = ""
     at: str = ""
-    broken: tuple[str, str] | None = None
     bundle: str = ""
     words: tuple[str, ...] = ()
     code: int = 30
@@ -79,7 +83,15 @@ FAULTS = (
         cure="umount /etc/sealift",
     ),
     _blocked("keyring-in-the-way", "write-files", "/var/lib/sealift/installer/trust.json", at="venv"),
-    Fault("secret-io-error", "secrets", "bare", "Input/output error", broken=("fsync", "/etc/sealift")),
+    Fault(
+        "secret-disk-full",
+        "secrets",
+        "bare",
+        "No space left on device",
+        cause=_FULL.format("/etc/sealift"),
+        cure="umount /etc/sealift",
+        at="venv",
+    ),
     Fault(
         "ssh-key-damaged",
         "ssh-key",
@@ -136,14 +148,13 @@ FAULTS = (
         cure="cp -p /run/database.sqlite /var/lib/sealift/installer/backup/*/kept/",
     ),
     Fault(
-        "configuration-io-error",
+        "configuration-disk-full",
         "restore-files",
         "upgraded",
-        "Input/output error",
+        "No space left on device",
         words=ROLLBACK,
-        cause="echo '# mine' >>/etc/sealift/server.toml",
-        cure="sed -i '$d' /etc/sealift/server.toml",
-        broken=("fsync", "/etc/sealift"),
+        cause=f"echo '# mine' >>/etc/sealift/server.toml; {_FULL.format('/etc/sealift')}",
+        cure="umount /etc/sealift; sed -i '$d' /etc/sealift/server.toml",
     ),
     Fault(
         "package-database-read-only",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from tests.e2e.faults import FAULTS, Fault, On
 from tests.e2e.state import State, look, settle
 from tests.e2e.watching import watch
 from tests.lab import Host, Lab, Snapshot
-from tests.lab.command import enter, environment
+from tests.lab.process import Completed
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def test_a_step_that_fails(victims: dict[On, Victim], fault: Fault) -> None:
     assert victim.before.differences(victim.look(host)) == [], said
 
 
-def run_into(fault: Fault, victim: Victim) -> subprocess.CompletedProcess[str]:
+def run_into(fault: Fault, victim: Victim) -> Completed:
     """Run the command with the fault in its way."""
     host = victim.host
     words = fault.words or victim.usual.words
@@ -73,14 +72,7 @@ def run_into(fault: Fault, victim: Victim) -> subprocess.CompletedProcess[str]:
         watcher = host.popen(watch(host, fault.at, fault.cause))
     elif fault.cause:
         host.sh(fault.cause)
-    argv = enter(host.container.leader, words)
-    if fault.broken is not None:
-        call, path = fault.broken
-        inject = ("-P", path, "-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when=1")
-        argv = ["strace", "-f", "-qq", "-o", "/dev/null", *inject, "--", *argv]
-    done = subprocess.run(
-        argv, env=environment(None), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = host.run(words, check=False)
     if watcher is not None:
         assert watcher.finish(30).stdout == "reached\n"
     return done
