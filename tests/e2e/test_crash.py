@@ -75,17 +75,17 @@ def assert_never_between(host: Host, snapshot: Snapshot, command: Command, refer
     assert_ends_as(host, command, whole.state)
 
 
-@pytest.mark.timeout(180 + 60 * KILLS)
+@pytest.mark.timeout(600 + 120 * KILLS)
 def test_a_killed_install(reference: Reference, bare: Host, provided: Snapshot) -> None:
     assert_never_between(bare, provided, INSTALL, reference, Blow("packages"))
 
 
-@pytest.mark.timeout(180 + 60 * KILLS)
+@pytest.mark.timeout(600 + 120 * KILLS)
 def test_a_killed_upgrade(reference: Reference, running: Host, installed: Snapshot) -> None:
     assert_never_between(running, installed, UPGRADE, reference)
 
 
-@pytest.mark.timeout(180 + 60 * KILLS)
+@pytest.mark.timeout(600 + 120 * KILLS)
 def test_a_killed_rollback(reference: Reference, lab: Lab, name: str) -> None:
     assert reference.upgraded is not None
     host = lab.boot(name, snapshot=reference.upgraded)
