@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import grp
-import pwd
 from collections.abc import Callable
 
 from installer.backup.contents import Contents
+from installer.owners import group_id, user_id
 from payload.errors import UsageError
-
-
-def user_id(name: str) -> int:
-    """The number of a user, who may be given as one.
-
-    Raises:
-        KeyError: there is no such user.
-    """
-    return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
-
-
-def group_id(name: str) -> int:
-    """The number of a group, which may be given as one.
-
-    Raises:
-        KeyError: there is no such group.
-    """
-    return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
 
 
 def check_owners(contents: Contents) -> None:

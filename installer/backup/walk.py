@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
 from installer.backup.contents import Item, Top
+from installer.owners import group_name, user_name
 from payload.errors import UsageError
 from payload.events import Note, Sink
 
@@ -80,8 +79,7 @@ def _look(tree: Tree, path: PurePosixPath, name: str, folder: int, sink: Sink, *
 
 
 def _item(top: Top, path: PurePosixPath, info: os.stat_result, full: Path, target: str | None = None) -> Item:
-    user = _name(lambda: pwd.getpwuid(info.st_uid).pw_name, info.st_uid)
-    group = _name(lambda: grp.getgrgid(info.st_gid).gr_name, info.st_gid)
+    user, group = user_name(info.st_uid), group_name(info.st_gid)
     mode = stat.S_IMODE(info.st_mode)
     try:
         str(path).encode()
@@ -93,13 +91,6 @@ def _item(top: Top, path: PurePosixPath, info: os.stat_result, full: Path, targe
             details=str(error),
             remedy="give it, its owner or what it points at another name, or move it elsewhere",
         ) from error
-
-
-def _name(lookup: Callable[[], str], number: int) -> str:
-    try:
-        return lookup()
-    except KeyError:  # nobody has this number
-        return str(number)
 
 
 def _is_database(name: str, folder: int) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import IO
 from installer.backup.contents import CONTENTS_NAME, SIGNATURE_NAME, Contents, Item
 from installer.backup.keys import sign
 from installer.backup.walk import Found, Tree, walk
+from installer.newfile import created
 from installer.steps.database import back_up
 from payload.digest import CHUNK
 from payload.effects import fsync_dir
@@ -38,7 +38,7 @@ def write(
         StepError: a database is damaged.
     """
     with (
-        _created(path) as file,
+        created(path, code="backup-unwritable", remedy="name a new file, in a folder that has room") as file,
         stage(sink, _STAGE, f"back up to {path}"),
         tempfile.TemporaryDirectory(prefix=".backup-", dir=scratch) as copies,
     ):
@@ -51,24 +51,6 @@ def write(
         archive.end()
     fsync_dir(path.parent)
     return contents
-
-
-@contextmanager
-def _created(path: Path) -> Iterator[IO[bytes]]:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise UsageError(
-            "backup-unwritable",
-            f"cannot make {path}: {error.strerror}",
-            remedy="name a new file, in a folder that has room",
-        ) from error
-    try:
-        with os.fdopen(fd, "w+b") as file:
-            yield file
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from installer.drift.model import Finding, Fix, Kind, Part, Wanted
+from installer.owners import group_name, user_name
 from payload.digest import Digest, digest_file
 from payload.events import Advanced, Sink, stage
 from payload.members import workers
@@ -70,7 +69,7 @@ def _rights(wanted: Wanted, info: os.stat_result) -> Iterator[Finding]:
     wanted = replace(wanted, mode=right)
     if right != mode:
         yield _finding(wanted, "mode", f"its mode is {mode:04o}, not {right:04o}", "host")
-    owner = f"{_name(_user, info.st_uid)}:{_name(_group, info.st_gid)}"
+    owner = f"{user_name(info.st_uid)}:{group_name(info.st_gid)}"
     if owner != (right_owner := f"{wanted.user}:{wanted.group}"):
         yield _finding(wanted, "owner", f"it belongs to {owner}, not to {right_owner}", "host")
 
@@ -97,18 +96,3 @@ def _content(wanted: Wanted, seen: Digest | OSError) -> Iterator[Finding]:
 def _finding(wanted: Wanted, kind: Kind, text: str, fix: Fix | None = None) -> Finding:
     where = fix or wanted.fix or _FIXES.get(wanted.part, "host")
     return Finding(kind, wanted.part, str(wanted.path), text, where, wanted)
-
-
-def _user(uid: int) -> str:
-    return pwd.getpwuid(uid).pw_name
-
-
-def _group(gid: int) -> str:
-    return grp.getgrgid(gid).gr_name
-
-
-def _name(lookup: Callable[[int], str], number: int) -> str:
-    try:
-        return lookup(number)
-    except KeyError:  # nobody has this number
-        return str(number)

@@ -10,8 +10,8 @@ from typing import ClassVar
 from typing_extensions import override
 
 from installer.backup.contents import Item, Top
-from installer.backup.owners import group_id, user_id
 from installer.backup.reader import Backup, opened
+from installer.owners import group_id, user_id
 from installer.steps.base import Host, Nothing, Step, register
 from installer.steps.saved import remove_tree
 from payload.digest import Digest

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from installer.layout import Layout
+from installer.newfile import created
 from installer.steps import Runner
 from installer.support.redaction import Redactor
 from installer.support.sources import gather, known_secrets
-from payload.errors import UsageError
 from payload.events import Sink, stage
 
 LARGEST = 64 << 20
@@ -38,24 +37,13 @@ def collect(layout: Layout, archive: Path, sink: Sink, run: Runner) -> Collected
     Raises:
         UsageError: the file is there already, or cannot be made.
     """
-    try:
-        fd = os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise UsageError(
-            "archive-unwritable",
-            f"cannot make {archive}: {error.strerror}",
-            remedy="name another file with --output, in a folder that has room",
-        ) from error
-    try:
-        with (
-            stage(sink, "collect", "collect what support needs"),
-            os.fdopen(fd, "wb") as file,
-            tarfile.open(fileobj=file, mode="w:gz") as tar,
-        ):
-            return _write(layout, tar, archive, run)
-    except BaseException:
-        archive.unlink(missing_ok=True)
-        raise
+    remedy = "name another file with --output, in a folder that has room"
+    with (
+        created(archive, code="archive-unwritable", remedy=remedy) as file,
+        stage(sink, "collect", "collect what support needs"),
+        tarfile.open(fileobj=file, mode="w:gz") as tar,
+    ):
+        return _write(layout, tar, archive, run)
 
 
 def _write(layout: Layout, tar: tarfile.TarFile, archive: Path, run: Runner) -> Collected:

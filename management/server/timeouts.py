@@ -56,26 +56,21 @@ class Timeouts:
         self._changes = changes
 
     def effective(self) -> dict[str, Effective]:
-        """What holds for each API of this release. A message class without an entry of its own has its base's."""
-        sources = ((CHANGED, self._changes()), (FILE, self._configured), (DEFAULT, _LONG_CALLS))
-        found = {}
-        for name, kind in self._messages.items():
-            entries = ((base, source, table) for base in _names(kind) for source, table in sources)
-            named = next((Effective(table[base], source) for base, source, table in entries if base in table), None)
-            found[name] = named or Effective(Timeout(CALL_MS), DEFAULT)
-        return found
+        """What holds for each API of this release."""
+        entries = self._entries()
+        return {name: _of(kind, entries) for name, kind in self._messages.items()}
 
     def of_call(self, kind: type[ApiMessage], fields: Mapping[str, Any]) -> int:
         """Milliseconds that such a call may take. A `timeout` that is no number is the checks' business."""
         given = fields.get("timeout", -1)
         if isinstance(given, int) and not isinstance(given, bool) and given > 0:
             return given
-        return self.effective()[kind.wire_name].timeout.milliseconds
+        return _of(kind, self._entries()).timeout.milliseconds
 
     @contextmanager
     def bound(self, kind: type[ApiMessage], seconds: float) -> Iterator[None]:
         """What is inside is done for such a call, which may take `seconds` more."""
-        token = _whole.set(frozenset(self.effective()[kind.wire_name].timeout.inner))
+        token = _whole.set(frozenset(_of(kind, self._entries()).timeout.inner))
         try:
             with deadlines.within(seconds):
                 yield
@@ -96,8 +91,13 @@ class Timeouts:
         if name in _whole.get():
             return deadlines.remaining()
         # Several APIs may name the same work: the longest time is the one that is right for all.
-        named = [each.timeout for each in self.effective().values() if name in each.timeout.inner]
+        named = [each.timeout for each in self._entries().values() if name in each.timeout.inner]
         return deadlines.clip(max((each.milliseconds / 1000 for each in named), default=default))
+
+    def _entries(self) -> dict[str, Effective]:
+        """What is said for the classes that have something said for them."""
+        sources = ((DEFAULT, _LONG_CALLS), (FILE, self._configured), (CHANGED, self._changes()))
+        return {name: Effective(timeout, source) for source, table in sources for name, timeout in table.items()}
 
 
 def load_timeouts(path: Path | None, registry: Registry) -> dict[str, Timeout]:
@@ -133,6 +133,12 @@ def check_time() -> None:
 def late(kind: type[ApiMessage], milliseconds: int, cause: ApiError | None = None) -> ApiError:
     """The answer to a call whose time was over before it was finished."""
     return ApiError("SYS.1001", f"message[{kind.wire_name}] was not finished within {milliseconds / 1000:g} s", cause)
+
+
+def _of(kind: type[ApiMessage], entries: Mapping[str, Effective]) -> Effective:
+    """What holds for a message class. One without an entry of its own has its base's."""
+    own = (entries[name] for name in _names(kind) if name in entries)
+    return next(own, Effective(Timeout(CALL_MS), DEFAULT))
 
 
 def _names(kind: type[ApiMessage]) -> Iterator[str]:

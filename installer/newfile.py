@@ -1,0 +1,30 @@
+"""A new file for something secret: for its owner only, and gone again if it does not become whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from payload.errors import UsageError
+
+
+@contextmanager
+def created(path: Path, *, code: str, remedy: str) -> Iterator[IO[bytes]]:
+    """`path`, open for reading and writing.
+
+    Raises:
+        UsageError: with `code` and `remedy`: it is there already, or cannot be made.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise UsageError(code, f"cannot make {path}: {error.strerror}", remedy=remedy) from error
+    try:
+        with os.fdopen(fd, "w+b") as file:
+            yield file
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
