@@ -93,7 +93,8 @@ class Row:
 
     def line(self) -> str:
         peer = " " * 22 if self.ratio is None else f"{self.peer:8.2f} {self.unit:<2} = {self.ratio:5.2f} x"
-        return f"{self.what:<24} {self.ours:8.2f} {self.unit:<2} {peer}  (bound {self.bound:g}) {'ok' if self.held else 'MISSED'}"
+        verdict = "ok" if self.held else "MISSED"
+        return f"{self.what:<24} {self.ours:8.2f} {self.unit:<2} {peer}  (bound {self.bound:g}) {verdict}"
 
 
 OURS: dict[str, tuple[str, ...]] = {
