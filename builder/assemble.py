@@ -14,6 +14,7 @@ from builder.freeze import freeze
 from builder.lockfile import read_documents
 from builder.manifest import LoadedManifest
 from builder.pack import Content, check, pack
+from builder.provenance import with_provenance
 from builder.sbom import sbom_text
 from builder.stage import stage_release
 from payload.archive import VerifiedBundle
@@ -53,9 +54,17 @@ def assemble(file: Path, inputs: Inputs, *, signers: Sequence[PrivateKey], store
     runtime = freeze(store, sink, lock.python)
     with scratch_in(store) as scratch:
         with stage(sink, "stage", "lay out the release"):
-            sbom = sbom_text(loaded.manifest, lock, store, runtime=digest_file(runtime), created=created)
-            tree = stage_release(
-                loaded, lock, store, documents=documents, rpm_key=inputs.rpm_key, scratch=scratch, sbom=sbom
+            frozen = digest_file(runtime)
+            sbom = sbom_text(loaded.manifest, lock, store, runtime=frozen, created=created)
+            tree = with_provenance(
+                stage_release(
+                    loaded, lock, store, documents=documents, rpm_key=inputs.rpm_key, scratch=scratch, sbom=sbom
+                ),
+                loaded.manifest,
+                lock,
+                store,
+                runtime=frozen,
+                created=created,
             )
         (work := scratch / "bases").mkdir()
         reduced = reduce(tree, older, scratch=work, sink=sink)

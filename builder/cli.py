@@ -261,6 +261,7 @@ app.command()(signing_commands.sign)
 app.command("attach-signature")(signing_commands.attach_signature)
 app.command()(signing_commands.keyring)
 app.command()(content_commands.sbom)
+app.command()(content_commands.provenance)
 app.command()(content_commands.diff)
 app.command()(content_commands.rebuild)
 

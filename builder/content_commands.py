@@ -12,7 +12,7 @@ from builder.console import command
 from builder.diff import changes, to_lines, to_rows
 from builder.rebuild import verify_rebuild
 from payload.archive import open_bundle
-from payload.model import SBOM_PATH
+from payload.model import PROVENANCE_PATH, SBOM_PATH
 from payload.store import Store
 from payload.trust import names
 
@@ -26,10 +26,24 @@ def sbom(bundle: Annotated[Path, typer.Argument(metavar="BIN", help="A bundle.")
     Example:
       sealift sbom shop-installer-1.0.bin > shop-1.0.cdx.json
     """
+    _show_document(bundle, "sbom", SBOM_PATH, json=json)
+
+
+def provenance(bundle: Annotated[Path, typer.Argument(metavar="BIN", help="A bundle.")], json: _Json = False) -> None:
+    """Print how a bundle was built: subject, parameters and materials, as an in-toto statement with SLSA provenance.
+
+    \b
+    Example:
+      sealift provenance shop-installer-1.0.bin | jq .predicate.buildDefinition.resolvedDependencies
+    """
+    _show_document(bundle, "provenance", PROVENANCE_PATH, json=json)
+
+
+def _show_document(bundle: Path, name: str, path: str, *, json: bool) -> None:
     with command(json=json, quiet=True) as console:
         opened = open_bundle(bundle)
-        text = opened.known(opened.digest).read(SBOM_PATH).decode()
-        console.result({"sbom": jsonlib.loads(text)}, text.rstrip())
+        text = opened.known(opened.digest).read(path).decode()
+        console.result({name: jsonlib.loads(text)}, text.rstrip())
 
 
 def diff(

@@ -18,7 +18,7 @@ from payload.manifest import Manifest
 from payload.model import Base, Borrowed, Entry, Source
 from payload.patch import make_patch
 
-_ALWAYS_INSIDE = ("templates", "lock", "sbom", "repository")
+_ALWAYS_INSIDE = ("templates", "lock", "sbom", "provenance", "repository")
 """Components that are read before anything is staged, or shown from the file, or installed out of it."""
 _WORTH_IT = 0.8
 """A patch that is not smaller than this part of the content, compressed, is not used."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from payload.model import Index
 
-_PART_OF_THE_LOCK = ("repository", "server", "agents/", "tools", "images/", "lock", "sbom")
+_PART_OF_THE_LOCK = ("repository", "server", "agents/", "tools", "images/", "lock", "sbom", "provenance")
 """Components whose files follow from the lock: packages, wheels and images say it better."""
 
 

@@ -16,13 +16,15 @@ from builder.manifest import load_manifest
 from payload.archive import UnverifiedBundle, VerifiedBundle, damaged, open_bundle
 from payload.errors import InputError, IntegrityError
 from payload.events import Sink, stage
-from payload.model import Entry, Index
+from payload.model import PROVENANCE_PATH, SBOM_PATH, Entry, Index
 from payload.store import Store
 from repos.offline import REPOSITORY_FOLDER, rpm_key_name
 from repos.signatures import verify_metadata
 from repos.signing import SIGNATURE_SUFFIX
 
 _REPOMD = f"{REPOSITORY_FOLDER}/repodata/repomd.xml"
+_FOLLOWING = (PROVENANCE_PATH, SBOM_PATH)
+"""Files that differ because another one does."""
 _FIELDS = ("created", "manifest", "lock", "keyring", "bases", "runtime", "libc", "help")
 
 
@@ -103,7 +105,7 @@ def differences(given: Index, rebuilt: Index) -> Iterator[str]:
         if getattr(given, field) != getattr(rebuilt, field):
             yield f"{field}: {_short(getattr(given, field))} in the bundle, {_short(getattr(rebuilt, field))} here"
     old, new = ({entry.path: entry for entry in index.entries} for index in (given, rebuilt))
-    for path in sorted(old.keys() | new.keys()):
+    for path in sorted(old.keys() | new.keys(), key=lambda path: (path in _FOLLOWING, path)):
         if old.get(path) != new.get(path):
             yield f"{path}: {_said(old.get(path))} in the bundle, {_said(new.get(path))} here"
 

@@ -20,10 +20,10 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import License
 from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
-from packageurl import PackageURL
 
 from builder import __version__
 from builder.lockfile import lock_text
+from builder.purl import image_purl, rpm_purl, wheel_purl
 from payload.digest import Digest, digest_bytes, hex_of
 from payload.manifest import Image, Manifest
 from payload.model import Lock, LockedImage, LockedRpm, LockedWheel
@@ -79,14 +79,12 @@ def sbom_text(manifest: Manifest, lock: Lock, store: Store, *, runtime: Digest, 
 
 
 def _rpm(rpm: LockedRpm, store: Store) -> Component:
-    qualifiers = {"arch": rpm.arch, "repository_id": rpm.upstream} | ({"epoch": str(rpm.epoch)} if rpm.epoch else {})
-    version = f"{rpm.version}-{rpm.release}"
     return Component(
         name=rpm.name,
-        version=version,
+        version=f"{rpm.version}-{rpm.release}",
         type=ComponentType.LIBRARY,
         bom_ref=rpm.digest,
-        purl=PackageURL("rpm", None, rpm.name, version, qualifiers),
+        purl=rpm_purl(rpm),
         hashes=[_hash(rpm.digest)],
         licenses=_licenses(read_license(store.path(rpm.digest))),
         properties=[Property(name="sealift:location", value=rpm.location)],
@@ -107,7 +105,7 @@ def _wheels(wheels: Iterable[LockedWheel], store: Store) -> Iterator[Component]:
             version=str(first.version),
             type=ComponentType.LIBRARY,
             bom_ref=digest,
-            purl=PackageURL("pypi", None, first.name, str(first.version), {"file_name": first.filename}),
+            purl=wheel_purl(first),
             hashes=[_hash(digest)],
             licenses=_licenses(_wheel_license(store.path(digest))),
             properties=[Property(name=name, value=value) for name, value in sorted({*sources, *places})],
@@ -115,12 +113,11 @@ def _wheels(wheels: Iterable[LockedWheel], store: Store) -> Iterator[Component]:
 
 
 def _image(locked: LockedImage, image: Image) -> Component:
-    qualifiers = {"checksum": locked.digest} | ({"download_url": image.url} if image.url else {})
     return Component(
         name=locked.name,
         type=ComponentType.FILE,
         bom_ref=BomRef(f"image:{locked.name}"),
-        purl=PackageURL("generic", None, locked.name, None, qualifiers),
+        purl=image_purl(locked, image),
         hashes=[_hash(locked.digest)],
         properties=[Property(name="sealift:embedded", value=str(image.embed).lower())],
     )

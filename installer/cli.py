@@ -26,6 +26,7 @@ _MODULES: Mapping[Action, str] = {
     "info": _SHOW,
     "list": _SHOW,
     "sbom": _SHOW,
+    "provenance": _SHOW,
     "check": _SHOW,
     "extract": _SHOW,
     "cat": _SHOW,
@@ -108,6 +109,9 @@ def bundle_app(program: str) -> typer.Typer:
         info: Annotated[bool, typer.Option("--info", help="Say what this file is.")] = False,
         listing: Annotated[bool, typer.Option("--list", help="List every file inside.")] = False,
         sbom: Annotated[bool, typer.Option("--sbom", help="Print the bill of materials, CycloneDX JSON.")] = False,
+        provenance: Annotated[
+            bool, typer.Option("--provenance", help="Print how it was built, as an in-toto statement.")
+        ] = False,
         check: Annotated[bool, typer.Option("--check", help="Check signature and every file.")] = False,
         extract: Annotated[
             Path | None, typer.Option("--extract", metavar="DIR", help="Unpack everything, or the FILES, into DIR.")
@@ -138,6 +142,7 @@ def bundle_app(program: str) -> typer.Typer:
             "info": info,
             "list": listing,
             "sbom": sbom,
+            "provenance": provenance,
             "check": check,
             "extract": extract is not None,
             "cat": cat is not None,

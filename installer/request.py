@@ -11,7 +11,9 @@ from payload.errors import UsageError
 ConfigConflicts = Literal["keep", "refuse"]
 """What the operator wants where edits and a new default are in conflict: the edits stay, or nothing is done."""
 
-Action = Literal["install", "version", "info", "list", "sbom", "check", "extract", "cat", "dry-run", "preflight"]
+Action = Literal[
+    "install", "version", "info", "list", "sbom", "provenance", "check", "extract", "cat", "dry-run", "preflight"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Request:
     @property
     def only_shows(self) -> bool:
         """Shows what the bundle says of itself, and says nothing about whether that is true."""
-        return self.action in {"version", "info", "list", "sbom", "cat"}
+        return self.action in {"version", "info", "list", "sbom", "provenance", "cat"}
 
     @property
     def looks_at_host(self) -> bool:

@@ -17,6 +17,7 @@ _VIEWS: Mapping[Action, Callable[[Opened], View]] = {
     "info": views.info,
     "list": views.listing,
     "sbom": views.sbom,
+    "provenance": views.provenance,
     "check": views.check,
     "extract": views.extract,
 }

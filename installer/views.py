@@ -12,7 +12,7 @@ from installer.opened import Opened
 from payload.archive import damaged
 from payload.errors import UsageError
 from payload.events import stage
-from payload.model import SBOM_PATH, Entry
+from payload.model import PROVENANCE_PATH, SBOM_PATH, Entry
 from payload.texts import human_rows
 from payload.trust import names
 
@@ -75,7 +75,16 @@ def listing(opened: Opened) -> View:
 
 def sbom(opened: Opened) -> View:
     """The bill of materials."""
-    text = opened.bundle.read(SBOM_PATH).decode()
+    return _document(opened, SBOM_PATH)
+
+
+def provenance(opened: Opened) -> View:
+    """How it was built."""
+    return _document(opened, PROVENANCE_PATH)
+
+
+def _document(opened: Opened, path: str) -> View:
+    text = opened.bundle.read(path).decode()
     return View(json.loads(text), (text.rstrip(),))
 
 

@@ -21,6 +21,8 @@ FORMAT_VERSION = 1
 PYTHON_ARCHIVE = "tools/python.tar.gz"
 """Where a release has the portable Python: an archive with the one folder `PYTHON_FOLDER`."""
 PYTHON_FOLDER = "python"
+PROVENANCE_PATH = "provenance.intoto.json"
+"""Where a release has the statement of how it was built."""
 SBOM_PATH = "sbom.cdx.json"
 """Where a release has its bill of materials."""
 OLDEST_GLIBC = "2.2"
@@ -145,7 +147,8 @@ class Entry(Document):
     """A file: where it goes under the release folder, and whose bytes it has."""
 
     component: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9/_.-]{0,99}$")]
-    """`server`, `agents/NAME`, `images/NAME`, `repository`, `templates`, `tools`, `python`, `lock`, `sbom`."""
+    """`server`, `agents/NAME`, `images/NAME`, `repository`, `templates`, `tools`, `python`, `lock`, `sbom`,
+    `provenance`."""
     path: RelativePath
     mode: Annotated[int, Field(ge=0, le=0o777)]
     blob: Digest

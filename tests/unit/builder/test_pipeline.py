@@ -36,6 +36,7 @@ def test_the_release_tree(locked: Site, tmp_path: Path) -> None:
         "images/images.json": "images",
         "images/trial.qcow2": "images/trial",
         "lock.json": "lock",
+        "provenance.intoto.json": "provenance",
         "sbom.cdx.json": "sbom",
         "templates/config/demo.toml.j2": "templates",
         "templates/units/demo.service.j2": "templates",
