@@ -8,7 +8,7 @@ from pathlib import Path
 
 from installer.installed import Installed, carry_out, recovered, site_of
 from installer.layout import Layout
-from installer.lock import exclusive
+from installer.lock import exclusive, holder
 from installer.offer import Offer
 from installer.packages import removable
 from installer.plan import Plan
@@ -32,19 +32,23 @@ def status(installed: Installed) -> View:
     offer, layout, state = installed.offer(), installed.layout, installed.state
     units = unit_states(offer, installed.host)
     answering = _answers(offer, installed.host)
-    waiting = [str(path) for path in unfinished(layout)]
+    busy = holder(layout)
+    waiting = [] if busy else [str(path) for path in unfinished(layout)]
     body = {
         "product": layout.product,
         "version": str(state.current),
         "prefix": str(layout.prefix),
         "units": units,
         "healthy": answering,
+        "busy": busy,
         "unfinished": waiting,
     }
     lines = [f"{offer.manifest.product.title} {state.current} in {layout.prefix}"]
     lines += [f"  {unit}: {word}" for unit, word in units.items()]
     if answering is not None:
         lines.append(f"  {offer.health_url}: {'answers' if answering else 'does not answer'}")
+    if busy:
+        lines.append(f"  a run is at work (process {busy})")
     lines += [f"  an unfinished run waits: {path} (the next run puts it right)" for path in waiting]
     return View(body, tuple(lines))
 

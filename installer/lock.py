@@ -1,10 +1,11 @@
-"""One run at a time per product: a lock that dies with its holder and all that it started."""
+"""One run at a time, per product and per inventory: locks that die with their holder and all that it started."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,15 +46,13 @@ def exclusive(layout: Layout) -> Iterator[None]:
     check_private(layout.state_dir)
     fd = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+        if not _taken(fd):
+            pid = _named(fd)
             raise BusyError(
                 "busy",
-                f"another run for {layout.product} is at work (process {holder})",
-                remedy=f"wait until it, and all that it started, has ended; look at it with: ps -fp {holder}",
-            ) from None
+                f"another run for {layout.product} is at work (process {pid})",
+                remedy=f"wait until it, and all that it started, has ended; look at it with: ps -fp {pid}",
+            )
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         with inherited(fd):  # a dnf whose installer was killed works on: nobody may undo beside it
@@ -63,3 +62,55 @@ def exclusive(layout: Layout) -> Iterator[None]:
                 os.ftruncate(fd, 0)  # nobody is named who is gone
     finally:
         os.close(fd)
+
+
+def holder(layout: Layout) -> str | None:
+    """The process that holds the product's lock; `None` when nobody does, or when only root may know."""
+    try:
+        fd = os.open(layout.lock_file, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, PermissionError):
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _named(fd)
+    finally:
+        os.close(fd)
+    return None
+
+
+@contextmanager
+def alone(inventory: Path) -> Iterator[None]:
+    """Be the only one who upgrades the nodes of the file `inventory`.
+
+    Raises:
+        BusyError: somebody else does.
+    """
+    fd = os.open(inventory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not _taken(fd):
+            raise BusyError(
+                "nodes-busy",
+                f"another upgrade of the nodes of {inventory} is at work",
+                remedy="wait until it, and all that it started, has ended; lslocks shows which process it is",
+            )
+        with inherited(fd):
+            yield
+    finally:
+        os.close(fd)
+
+
+def _taken(fd: int) -> bool:
+    """Take the lock; who only looks whether it is held has it for an instant, so a second try is made."""
+    for pause in (0.1, 0):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+        else:
+            return True
+    return False
+
+
+def _named(fd: int) -> str:
+    return os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from installer import screen
+from installer.lock import alone
 from installer.nodes.examine import Examined, examine_nodes
 from installer.nodes.inventory import read_inventory
 from installer.nodes.record import load_record, record_path
@@ -31,7 +32,8 @@ def run(request: Request, bundle: Path) -> ExitCode:
         opened = open_verified(request, bundle, sink)
         remote = OpenSsh(inventory)
         if request.action == "install":
-            lines = _upgrade(opened, NodesUpgrade(opened, inventory, remote, record_path(request.hosts)))
+            with alone(request.hosts):
+                lines = _upgrade(opened, NodesUpgrade(opened, inventory, remote, record_path(request.hosts)))
             screen.show(View({"upgraded": list(lines)}, lines), request.json)
             return ExitCode.OK
         found = examine_nodes(opened, inventory, remote)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from installer.nodes.inventory import Node
 from installer.nodes.ssh import Remote, printable
 from installer.nodes.visit import must
-from payload.errors import IntegrityError, StepError
+from payload.errors import BusyError, IntegrityError, StepError
 
 _LOOK = 120.0
 _ACT = 1800.0
 """Seconds until a node has stopped, started or gone back."""
+_PAUSE = 1.0
 
 
 class Status(BaseModel):
@@ -25,6 +27,7 @@ class Status(BaseModel):
 
     version: str
     healthy: bool | None
+    busy: str | None = None
     unfinished: list[str] = []
 
 
@@ -37,11 +40,19 @@ class Member:
     product: str
 
     def status(self) -> Status:
-        """What runs there.
+        """What runs there, once no run is at work: one that lost whoever commanded it still goes to its own end.
 
         Raises:
-            SealiftError: it cannot be asked, or says something odd.
+            SealiftError: it cannot be asked, says something odd, or that run does not end.
         """
+        deadline = time.monotonic() + _ACT
+        while (found := self._look()).busy is not None:
+            if time.monotonic() > deadline:
+                raise BusyError("node-busy", f"{self.node.name}: another run is at work (process {found.busy})")
+            time.sleep(_PAUSE)
+        return found
+
+    def _look(self) -> Status:
         done = must(self.remote, self.node, self._ctl("status", "--json"), timeout=_LOOK)
         try:
             return Status.model_validate(json.loads(done.output))
@@ -57,15 +68,18 @@ class Member:
         """
         self._act("stop")
 
-    def start(self) -> None:
-        """Start it, and see that it answers.
+    def start(self, version: str) -> None:
+        """Start it, and see that it is `version`, and answers.
 
         Raises:
-            SealiftError: that failed, or it does not answer.
+            SealiftError: that failed, or is not so.
         """
         self._act("start")
-        if (found := self.status()).healthy is False:
-            raise StepError("node-ill", f"{self.node.name} was started, runs {found.version}, and does not answer")
+        found = self.status()
+        if found.version != version:
+            raise StepError("node-ill", f"{self.node.name} was started, and runs {found.version} instead of {version}")
+        if found.healthy is False:
+            raise StepError("node-ill", f"{self.node.name} was started, runs {version}, and does not answer")
 
     def roll_back(self, version: str) -> None:
         """Go back to `version`.

@@ -85,7 +85,7 @@ class NodesUpgrade:
             calls = {member.node.name: self._sent(stack, member.node) for member in waiting}
             save_record(self.record, record)
             try:
-                self._go_on(calls)
+                self._go_on(record, calls)
             except SealiftError as error:
                 self._go_back(record, str(error))
         remove_record(self.record)
@@ -99,7 +99,7 @@ class NodesUpgrade:
         request = replace(self.opened.request, upgrade=True)
         return visit, ("bash", path, "-y", *words_for(request, visit.send))
 
-    def _go_on(self, calls: Mapping[str, tuple[Visit, Sequence[str]]]) -> None:
+    def _go_on(self, record: Record, calls: Mapping[str, tuple[Visit, Sequence[str]]]) -> None:
         """Upgrade the nodes that `calls` has; start those too that were upgraded before a cut."""
         for member in self.members if self.inventory.shared_database else ():
             if member.node.name in calls:
@@ -110,7 +110,7 @@ class NodesUpgrade:
             with stage(self.opened.sink, f"upgrade-{name}", f"upgrade {name}"):
                 if name in calls:
                     _upgrade(*calls[name])
-                member.start()
+                member.start(record.to)
 
     def _go_back(self, record: Record, why: str) -> None:
         """Take all nodes back.
@@ -124,7 +124,7 @@ class NodesUpgrade:
         changed = [member for member in self.members if record.before[member.node.name] != record.to]
         left = [*_each(changed, Member.stop)] if self.inventory.shared_database else []
         left += _each(changed, lambda member: _take_back(member, record))
-        left += _each(changed, Member.start)
+        left += _each(changed, lambda member: member.start(record.before[member.node.name]))
         if left:
             raise NeedsOperatorError(
                 "nodes-not-undone",

@@ -139,7 +139,7 @@ def test_damage_before_the_check_starts_nothing(shell: str, bundle: Path) -> Non
         content = bytearray(whole)
         content[offset] ^= 4
         bundle.write_bytes(content)
-        done = subprocess.run([*SHELLS[shell], bundle], capture_output=True, check=False, timeout=60)
+        done = subprocess.run([*SHELLS[shell], bundle], capture_output=True, check=False, timeout=60, cwd=bundle.parent)
         assert done.returncode != 0 or b"bundle=" in done.stdout, offset
         if b"bundle=" in done.stdout:  # the damage changed no meaning: then the index's digest of the stub catches it
             with pytest.raises(IntegrityError, match="damaged"):

@@ -38,17 +38,18 @@ def wait_for_console(host: Host, *options: str, seconds: float = 90) -> dict[str
         time.sleep(0.3)
 
 
+_HEALTH = """
+import sys, urllib.error, urllib.request
+try:
+    print(urllib.request.urlopen("http://127.0.0.1:8080/healthz").read().decode())
+except urllib.error.HTTPError as error:
+    sys.exit(error.read().decode())
+"""
+
+
 def version(host: Host) -> str:
-    """The version that the API says."""
-    return str(
-        json.loads(
-            host.sh(
-                "curl -sf http://127.0.0.1:8080/healthz 2>/dev/null || python3 -c '"
-                'import urllib.request;print(urllib.request.urlopen("http://127.0.0.1:8080/healthz").read().decode())'
-                "'"
-            )
-        )["version"]
-    )
+    """The version that the API says; a node that is not well fails with its reason."""
+    return str(json.loads(host.run(["python3", "-c", _HEALTH]).stdout)["version"])
 
 
 def database(host: Host) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from installer.nodes import member
 from installer.nodes.inventory import Inventory, Node
 from installer.nodes.record import load_record, record_path
 from installer.nodes.ssh import Remote, unreachable
@@ -31,7 +32,8 @@ class CutError(BaseException):
 @dataclass
 class Played(Remote):
     """Nodes on one database. `ill`: nodes whose new release never answers; `gone`: nodes that nobody reaches;
-    `cut_after`: so many calls happen before the power fails."""
+    `cut_after`: so many calls happen before the power fails. `undoing`: nodes that say new, and are back at the old
+    release once they were looked at so often."""
 
     versions: dict[str, str] = field(default_factory=lambda: dict.fromkeys(NAMES, OLD))
     running: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(NAMES, True))
@@ -39,6 +41,7 @@ class Played(Remote):
     ill: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     cut_after: int = 1 << 30
+    undoing: dict[str, int] = field(default_factory=dict)
     acts: list[str] = field(default_factory=list)
 
     def run(self, node: Node, argv: Sequence[str], *, timeout: float, root: bool = True) -> effects.Completed:
@@ -69,10 +72,7 @@ class Played(Remote):
                 self.acts.append(f"upgrade {name}")
                 self.schema = self.versions[name] = NEW
             case (_, "status", "--json"):
-                healthy = self.running[name]
-                return 0, json.dumps(
-                    {"version": self.versions[name], "healthy": healthy, "units": {}, "unfinished": []}
-                )
+                return 0, json.dumps(self._status(name))
             case (_, "stop"):
                 self.running[name] = False
             case (_, "start"):
@@ -83,6 +83,18 @@ class Played(Remote):
                 self.acts.append(f"rollback {name}")
                 self.schema = self.versions[name] = version
         return 0, ""
+
+    def _status(self, name: str) -> dict[str, object]:
+        looks = self.undoing.get(name, -1)
+        self.undoing[name] = looks - 1
+        if looks == 0:
+            self.versions[name] = self.schema = OLD
+        return {
+            "version": self.versions[name],
+            "healthy": self.running[name],
+            "busy": "4711" if looks > 0 else None,
+            "unfinished": [],
+        }
 
 
 @pytest.fixture
@@ -163,6 +175,27 @@ def test_cut_off_anywhere_it_ends_everywhere_or_nowhere(site: Site, ill: frozens
             return
         site.assert_all(OLD if ill else NEW)
     raise AssertionError("it never ended by itself")
+
+
+def test_a_run_that_still_goes_back_on_a_node_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node already says the new release, and is about to lose it: it must not be taken for upgraded."""
+    monkeypatch.setattr(member, "_PAUSE", 0)
+    site.nodes.undoing = {"n1": 3}
+    site.nodes.versions["n1"] = site.nodes.schema = NEW
+    site.nodes.running = {"n1": True, "n2": False, "n3": False}
+    assert site.upgrade()[0] == "n1: 1.0.0 → 1.1.0"
+    site.assert_all(NEW)
+
+
+def test_a_node_that_starts_with_another_release_takes_all_back(site: Site) -> None:
+    site.nodes._check = lambda: None  # type: ignore[method-assign]
+    site.nodes._status = lambda name: {  # type: ignore[method-assign]
+        "version": OLD if name == "n2" else site.nodes.versions[name],
+        "healthy": True,
+    }
+    with pytest.raises(StepError, match="all nodes run again what they had") as caught:
+        site.upgrade()
+    assert "n2 was started, and runs 1.0.0 instead of 1.1.0" in caught.value.details
 
 
 def test_an_unreachable_node_before_the_first_change_changes_nothing(site: Site) -> None:
