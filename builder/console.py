@@ -15,7 +15,7 @@ import typer
 
 from payload.errors import ExitCode, SealiftError
 from payload.events import Sink
-from payload.terminal import sink_for
+from payload.sinks import sink_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
 """Entry of the frozen runtime."""
 
 import sys
+from pathlib import Path
 
 from installer.cli import main
+from installer.stub import followed
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with followed(Path(sys.executable).parent):
+        sys.exit(main())

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from installer.dialogue import TerminalDialogue, on_terminal
+from installer.dialogue import at_terminal, on_terminal
 from installer.installed import Installed, find
 from installer.plan import Plan
 from payload.errors import UsageError
 from payload.events import Note, Sink
-from payload.terminal import sink_for
+from payload.sinks import sink_for
 from payload.trust import PublicKey
 
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
@@ -45,7 +45,7 @@ def asker(sink: Sink, yes: bool) -> Callable[[Plan], bool]:
             raise UsageError("not-confirmed", "nobody is there to confirm", remedy="give -y to go on without asking")
         for line in plan.lines():
             sink.emit(Note(line))
-        return TerminalDialogue().confirm(_question(plan))
+        return at_terminal().confirm(_question(plan))
 
     return ask
 
@@ -53,7 +53,7 @@ def asker(sink: Sink, yes: bool) -> Callable[[Plan], bool]:
 def confirm_key(key: PublicKey) -> bool:
     """Ask whether a backup was signed by the right host."""
     question = f"The archive was signed by {key.fingerprint}. Did the backup say so when it was made?"
-    return TerminalDialogue().confirm(question)
+    return at_terminal().confirm(question)
 
 
 def _question(plan: Plan) -> str:

@@ -17,7 +17,7 @@ from installer.screen import show
 from installer.support.command import collected
 from installer.watching import watch
 from payload.events import NullSink
-from payload.terminal import sink_for
+from payload.sinks import sink_for
 
 
 def control_app(product: str) -> typer.Typer:

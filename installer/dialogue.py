@@ -1,12 +1,11 @@
-"""Talking with the person at the terminal, when there is one."""
+"""Somebody to talk with, when there is one."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from typing import Protocol
-
-from rich.console import Console
-from rich.prompt import Confirm, Prompt
 
 from payload.manifest import Answer
 from payload.trust import Keyring
@@ -25,39 +24,12 @@ class Dialogue(Protocol):
         """The answer to a question of the manifest; empty for its default."""
 
 
-class TerminalDialogue:
-    """Asks on the terminal."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-
-    def confirm(self, question: str) -> bool:
-        """See `Dialogue.confirm`."""
-        return Confirm.ask(question, console=self._console, default=False)
-
-    def confirm_keys(self, keyring: Keyring) -> bool:
-        """See `Dialogue.confirm_keys`."""
-        self._console.print("This host trusts no key yet. The bundle says it is signed by", style="yellow")
-        for key in keyring.keys:
-            self._console.print(f"    {key.fingerprint}  {key.comment}", markup=False, highlight=False)
-        self._console.print("Compare this with the fingerprint that the vendor published elsewhere.")
-        return self.confirm("Is it the same?")
-
-    def answer(self, question: Answer) -> str:
-        """See `Dialogue.answer`."""
-        default = "" if question.default is None else str(question.default)
-        while True:
-            text = Prompt.ask(
-                question.prompt,
-                console=self._console,
-                password=question.secret,
-                default=default,
-                show_default=bool(default),
-            )
-            if text or not question.secret:
-                return text
-
-
 def on_terminal() -> bool:
     """Is a person there to be asked?"""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def at_terminal() -> Dialogue:
+    """The person who is there. What draws on a terminal is loaded only now: runs without one start sooner."""
+    someone: Callable[[], Dialogue] = import_module("installer.terminal_dialogue").TerminalDialogue
+    return someone()

@@ -15,7 +15,7 @@ from payload.errors import InputError
 from payload.manifest import Manifest, MirrorFile, Mirrors
 from repos.dialect import Kind
 from repos.mirrors import System
-from repos.probing import Limits
+from repos.ranking import Limits
 
 _MAIN_FILES: dict[Kind, Path] = {
     "dnf": Path("/etc/dnf/dnf.conf"),

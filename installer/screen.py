@@ -12,14 +12,13 @@ from typing import IO
 
 import typer
 
-from installer.dialogue import Dialogue, TerminalDialogue, on_terminal
+from installer.dialogue import Dialogue, at_terminal, on_terminal
 from installer.request import Request
 from installer.views import View
 from payload.effects import atomic_write
 from payload.errors import UsageError
 from payload.events import Sink
-from payload.sinks import JsonSink, TeeSink
-from payload.terminal import sink_for
+from payload.sinks import JsonSink, TeeSink, sink_for
 
 
 def show(view: View, as_json: bool) -> None:
@@ -56,7 +55,7 @@ def events(request: Request) -> Iterator[Sink]:
 
 def dialogue(request: Request) -> Dialogue | None:
     """Somebody to ask, when there is one."""
-    return TerminalDialogue() if on_terminal() and not request.json else None
+    return at_terminal() if on_terminal() and not request.json else None
 
 
 def _open_events(path: Path) -> IO[str]:

@@ -20,4 +20,5 @@ class Document(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         arbitrary_types_allowed=True,
+        defer_build=True,
     )

@@ -1,4 +1,4 @@
-"""The sink for people: progress bars with rates and remaining time. And the choice of the sink that fits an output."""
+"""The sink for people: progress bars with rates and remaining time."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from payload.events import Advanced, Event, Failed, Finished, Measured, Note, Sink, Started
-from payload.sinks import JsonSink, LinesSink, plain_line
+from payload.events import Advanced, Event, Failed, Finished, Measured, Note, Started
+from payload.sinks import plain_line
 
 
 class _WhenSized(ProgressColumn):
@@ -80,10 +80,6 @@ class TerminalSink:
         self._progress.stop()
 
 
-def sink_for(out: IO[str], *, json_lines: bool = False, quiet: bool = False) -> Sink:
-    """The sink that fits `out`: JSON lines on request, bars on a terminal, else plain lines."""
-    if json_lines:
-        return JsonSink(out)
-    if not quiet and out.isatty():
-        return TerminalSink(Console(file=out))
-    return LinesSink(out, quiet=quiet)
+def terminal_sink(out: IO[str]) -> TerminalSink:
+    """The sink for the terminal that `out` is."""
+    return TerminalSink(Console(file=out))

@@ -7,9 +7,8 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies
 
@@ -20,77 +19,15 @@ from payload.errors import IntegrityError, ResolveError, SealiftError, TrustErro
 from payload.manifest import Manifest, MirrorPlace, Upstream
 from repos.mirrors import System, places_for
 from repos.offline import key_path
+from repos.ranking import USUAL_LIMITS, Limits, Probe, Ranking, rank
 from repos.repomd import REPOMD, parse_repomd
 from repos.signatures import verify_metadata
 from repos.sync import join_url
 
-_SAMPLE = 1 << 20
 _REPOMD_LIMIT = 1 << 20
-_SECONDS = 10.0
 _STEP = 1 << 14
 _FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, SealiftError)
 _TIMESTAMP = re.compile(rb"<(?:\w+:)?timestamp>\s*(\d{1,12})(?:\.\d+)?\s*</")
-_LAGS = 3 * 86400
-"""A mirror that is so many seconds behind the newest one is behind all that are not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`sample`: bytes to read of each upstream; `timeout`: seconds an upstream may take; `proxy`: a URL, for hosts
-    whose package manager is configured with one and whose environment names none."""
-
-    sample: int = _SAMPLE
-    timeout: float = _SECONDS
-    proxy: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What was seen of a mirror. `bandwidth` is in bytes a second, `updated` says by upstream when its metadata was
-    made (seconds since the epoch). A mirror with a `fault` is out; one that `lags` comes last."""
-
-    name: str
-    seconds: float
-    bandwidth: float
-    updated: Mapping[str, int] = field(default_factory=dict)
-    fault: str = ""
-    lags: bool = False
-
-    @property
-    def seen(self) -> str:
-        """For people."""
-        if self.fault:
-            return f"out: {self.fault}"
-        made = time.strftime("%Y-%m-%d", time.gmtime(min(self.updated.values(), default=0)))
-        return f"{self.bandwidth / 1e6:8.2f} MB/s  {self.seconds:6.2f} s  of {made}{'  lags' if self.lags else ''}"
-
-    def body(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "mirror": self.name,
-            "bytes-per-second": round(self.bandwidth),
-            "seconds": round(self.seconds, 3),
-            "updated": dict(self.updated),
-            "lags": self.lags,
-            "fault": self.fault or None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """All mirrors, best first, those that are out last."""
-
-    probes: tuple[Probe, ...]
-
-    @property
-    def usable(self) -> tuple[str, ...]:
-        """Names to try, in this order."""
-        return tuple(probe.name for probe in self.probes if not probe.fault)
-
-    def table(self) -> str:
-        """What was seen, a line for each mirror."""
-        width = max((len(probe.name) for probe in self.probes), default=0)
-        return "\n".join(f"{probe.name:<{width}}  {probe.seen}" for probe in self.probes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +38,7 @@ class _Question:
     limits: Limits
 
 
-def rank_mirrors(manifest: Manifest, system: System, keys: Path, limits: Limits = Limits()) -> Ranking:
+def rank_mirrors(manifest: Manifest, system: System, keys: Path, limits: Limits = USUAL_LIMITS) -> Ranking:
     """Ask all mirrors of the catalogue: repomd.xml of each upstream and its signature, by the keys of the release
     folder `keys`, then a part of what it names.
 
@@ -125,21 +62,6 @@ def rank_mirrors(manifest: Manifest, system: System, keys: Path, limits: Limits 
             remedy="Check the network and the proxy settings, or install offline with -o.",
         )
     return ranking
-
-
-def rank(probes: list[Probe]) -> Ranking:
-    """Best first: those that lag behind the newest by days come after all that do not."""
-    newest: dict[str, int] = {}
-    for probe in probes:
-        for upstream, made in probe.updated.items():
-            newest[upstream] = max(made, newest.get(upstream, 0))
-    judged = [
-        replace(probe, lags=any(newest[upstream] - made > _LAGS for upstream, made in probe.updated.items()))
-        for probe in probes
-    ]
-    return Ranking(
-        tuple(sorted(judged, key=lambda probe: (bool(probe.fault), probe.lags, -probe.bandwidth, probe.name)))
-    )
 
 
 def _probe(name: str, places: Mapping[str, tuple[MirrorPlace, ...]], question: _Question) -> Probe:

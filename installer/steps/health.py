@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import ClassVar
 
-import requests
 from typing_extensions import override
 
 from installer.steps.base import Host, Nothing, Step, register
@@ -16,6 +17,8 @@ from payload.events import Note
 
 _PAUSE = 0.2
 _ONE_TRY = 5.0
+_ASKING = "installer.steps.asking"
+"""Imported by its name when it is called: HTTP takes longer to load than all that a run needs before its first step."""
 
 
 @register
@@ -43,17 +46,16 @@ class AwaitHealth(Step[Nothing]):
     @override
     def apply(self, host: Host, undo: Nothing) -> None:
         began = time.monotonic()
-        with requests.Session() as session:
-            session.trust_env = False  # the host's proxies have no business with its own service
-            while True:
-                seen = _ask(session, self.url)
-                if seen == "200":
-                    host.sink.emit(Note(f"healthy after {time.monotonic() - began:.1f} s", "detail"))
-                    return
-                failed = [unit for unit in self.units if unit_state(unit, host) == "failed"]
-                if failed or time.monotonic() - began > self.timeout:
-                    raise self._unhealthy(seen, failed, host)
-                time.sleep(_PAUSE)
+        ask: Callable[[str, float], str] = import_module(_ASKING).ask
+        while True:
+            seen = ask(self.url, _ONE_TRY)
+            if seen == "200":
+                host.sink.emit(Note(f"healthy after {time.monotonic() - began:.1f} s", "detail"))
+                return
+            failed = [unit for unit in self.units if unit_state(unit, host) == "failed"]
+            if failed or time.monotonic() - began > self.timeout:
+                raise self._unhealthy(seen, failed, host)
+            time.sleep(_PAUSE)
 
     def _unhealthy(self, seen: str, failed: list[str], host: Host) -> StepError:
         why = f"{', '.join(failed)} failed" if failed else f"no good answer within {self.timeout:g} s"
@@ -67,10 +69,3 @@ class AwaitHealth(Step[Nothing]):
     @override
     def undo(self, undo: Nothing, host: Host) -> None:
         """Nothing was changed."""
-
-
-def _ask(session: requests.Session, url: str) -> str:
-    try:
-        return str(session.get(url, timeout=_ONE_TRY, allow_redirects=False).status_code)
-    except requests.RequestException as error:
-        return type(error).__name__

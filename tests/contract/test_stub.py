@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 from templates.contexts import StubContext
 from templates.render_stub import render_stub
+from tests.paths import CHECKOUT
 from tests.unit.payload.bundles import HELP, lock, manifest, runtime
 
 SHELLS = {
@@ -238,6 +240,82 @@ def test_a_signal_reaches_the_runtime_and_the_folder_goes(shell: str, tmp_path: 
         child.send_signal(signal.SIGTERM)
         assert child.stdout.read() == "ended\n"
         assert child.wait(10) == 30
+    assert list(scratch.iterdir()) == []
+
+
+FOLLOWING = f"""\
+#!{sys.executable}
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {str(CHECKOUT)!r})
+from installer.stub import followed
+with followed(Path(sys.argv[0]).parent):
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("ended", flush=True)
+        time.sleep(0.2)
+"""
+"""A runtime that ends in order."""
+
+
+def following(folder: Path) -> Path:
+    script = folder / "runtime"
+    script.write_text(FOLLOWING)
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_killed_stub_takes_the_runtime_and_its_folder_along(shell: str, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    path = write_bundle(tmp_path, script=following(tmp_path))
+    with subprocess.Popen(
+        [*SHELLS[shell], path], stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(scratch)}
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.kill()
+        assert child.stdout.read() == "ended\n"  # to its end: the runtime's, for it has the same pipe
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_runtime_whose_stub_was_gone_before_it_looked_does_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    done = call([following(folder)], env=os.environ | {"SEALIFT_STUB": "1"})
+    assert (done.returncode, done.stdout) == (130, "")
+    assert not folder.exists()
+
+
+def test_a_runtime_without_a_stub_keeps_its_folder(tmp_path: Path) -> None:
+    script = following(tmp_path)
+    with subprocess.Popen([script], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        child.send_signal(signal.SIGINT)
+        assert child.stdout.read() == b"ended\n"
+    assert script.exists()
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "bash-posix", "zsh"])  # busybox takes its own tar
+def test_a_signal_while_the_runtime_is_unpacked_starts_nothing(shell: str, bundle: Path, tmp_path: Path) -> None:
+    scratch, tools = tmp_path / "scratch", tmp_path / "tools"
+    for folder in (scratch, tools):
+        folder.mkdir()
+    tar = tools / "tar"
+    tar.write_text('#!/bin/sh\nsleep 0.5\nexec /bin/tar "$@"\n')
+    tar.chmod(0o755)
+    env = os.environ | {"TMPDIR": str(scratch), "PATH": f"{tools}:{os.environ['PATH']}"}
+    with subprocess.Popen([*SHELLS[shell], bundle], stdout=subprocess.PIPE, env=env) as child:
+        while not list(scratch.iterdir()):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        child.send_signal(signal.SIGTERM)
+        assert child.communicate(timeout=10)[0] == b""
+    assert child.returncode == 130
     assert list(scratch.iterdir()) == []
 
 

@@ -10,7 +10,8 @@ import pytest
 from payload.errors import ResolveError, UsageError
 from repos.mirrors import System
 from repos.offline import key_path
-from repos.probing import Limits, Probe, rank, rank_mirrors
+from repos.probing import rank_mirrors
+from repos.ranking import Limits, Probe, rank
 from tests.unit.repos.conftest import Signer
 from tests.unit.repos.manifests import manifest
 from tests.unit.repos.packages import Spec, write_repository
