@@ -86,9 +86,11 @@ class RunningCommand:
     def kill(self, sig: int = signal.SIGKILL, *, tree: bool = True) -> None:
         """Send a signal to the command in the host and, with `tree`, to everything it started."""
         below = descendants(self.process.pid)
-        for pid in below if tree else below[:1]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, sig)
+        stopped = [signal.SIGSTOP] if tree and sig == signal.SIGKILL else []  # else one acts on the end of another
+        for each in (*stopped, sig):
+            for pid in below if tree else below[:1]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, each)
 
     def close(self) -> None:
         """Make sure that it is over."""
