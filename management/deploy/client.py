@@ -1,5 +1,6 @@
 """Calling an agent."""
 
+import ssl
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ from management import deadlines
 
 SHORTEST_SECONDS = 0.001
 """What is left of a time that is over: no request can be made with none."""
+# Agents speak plain HTTP. Without this each request would load all authorities of the system: 17 ms of processor time,
+# where the request itself takes 1 ms. It trusts nobody.
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class AgentError(Exception):
@@ -57,7 +61,7 @@ class AgentClient:
         timeout = max(deadlines.clip(timeout), SHORTEST_SECONDS)
         try:
             # trust_env=False: a proxy of the environment has no business between server and agent.
-            with httpx.Client(timeout=timeout, trust_env=False) as client:
+            with httpx.Client(timeout=timeout, trust_env=False, verify=_NO_TLS) as client:
                 response = client.post(url, json=body, headers={"Authorization": f"Bearer {self.token}", **headers})
         except httpx.HTTPError as error:
             raise AgentError(f"{url}: {error or type(error).__name__}") from error

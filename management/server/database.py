@@ -3,9 +3,11 @@
 A read sees one snapshot. Writes take turns: one that looks and then writes needs no other lock, whatever node it is
 on. On SQLite a write begins immediate (one that began as a read could fail half way because another came first) and
 the rollback journal is kept, not WAL, so that a stopped server leaves one file that can be copied. On PostgreSQL a
-write holds an advisory lock until it ends.
+write holds an advisory lock until it ends. Writes of one process queue up before they take a connection: reads need
+those, and SQLite's own waiting is a sleep that others overtake.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +29,7 @@ class Database:
         self.engine, read = _open(url)
         self._reader = self.engine.execution_options(**read)
         self._writer = self.engine.execution_options(writes=True)
+        self._one_writes = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -37,13 +40,13 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session that commits at the end, or undoes everything when an exception leaves it."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self._one_writes, Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def exclusive(self) -> Iterator[Connection]:
         """A bare connection inside one write transaction, for migrations."""
-        with self._writer.begin() as connection:
+        with self._one_writes, self._writer.begin() as connection:
             yield connection
 
     @contextmanager

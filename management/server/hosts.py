@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 AGENT = Agent("host", 7070, "/host/echo")
 STATUS_CHANGED = "/host/status/change"
 DELETED = "/host/delete"
+BUSY_STATES = ("PreMaintenance", "Maintenance")
 
 
 def connect(node: Node, host_uuid: str, password: str | None = None) -> None:
@@ -47,9 +48,10 @@ def connect(node: Node, host_uuid: str, password: str | None = None) -> None:
 
 
 def reconnect_all(node: Node) -> None:
-    """Connect every host in the background: after an upgrade their agents may have to follow."""
+    """Connect every host in service in the background: after an upgrade their agents may have to follow."""
+    wanted = select(HostVO.uuid).where(HostVO.deleted.is_(None), HostVO.state.not_in(BUSY_STATES))
     with node.database.read() as session:
-        uuids = session.scalars(select(HostVO.uuid).where(HostVO.deleted.is_(None))).all()
+        uuids = session.scalars(wanted).all()
     for uuid in uuids:
         node.background(_try_connect, node, uuid)
 

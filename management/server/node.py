@@ -74,7 +74,7 @@ class Node:
         self._closing: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Register this node, become ready, and let the families begin their work in the background."""
+        """Register this node, and become ready."""
         for family in self.registry.families:
             if family.join is not None:
                 family.join(self)
@@ -94,6 +94,9 @@ class Node:
             session.add(row)
         self.ready = True
         log.info("management node %s is ready", self.uuid)
+
+    def begin(self) -> None:
+        """Let the families begin their work in the background, once callers are answered: hosts may be thousands."""
         for family in self.registry.families:
             if family.on_ready is not None:
                 self.background(family.on_ready, self)

@@ -1,6 +1,7 @@
 """The database's schema: which revision it has, which this release needs, and how to get there."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -96,6 +97,7 @@ def migrate(database: Database, target: str | None = None) -> SchemaState:
     return before
 
 
-def _history() -> list[str]:
+@cache
+def _history() -> tuple[str, ...]:
     """All revisions, the newest first."""
-    return [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())

@@ -51,6 +51,7 @@ async def serve(config: Config) -> None:
         running = [asyncio.create_task(s.serve(sockets=[at])) for s, at in zip(servers, (plain, tls), strict=True)]
         await _started(servers, running)
         _notify("READY=1")
+        node.begin()
         log.info("serving %s:%d (TLS) and %s:%d", config.listen_address, config.tls_port, LOOPBACK, config.listen_port)
         await asyncio.wait([asyncio.create_task(stop.wait()), *running], return_when=asyncio.FIRST_COMPLETED)
         _notify("STOPPING=1")
@@ -75,6 +76,7 @@ def _settings(app: Starlette) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        ws="none",
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
 

@@ -51,11 +51,13 @@ class Tracker:
         list(self._pool.map(lambda host: self._ask(host, reconnect), mine))
 
     def _ask(self, host: HostVO, reconnect: bool) -> None:
+        if not self._node.ready:
+            return  # it stops: the rest of a round of thousands must not keep it
         try:
             client = self._node.deployer.client(hosts.AGENT, host.managementIp)
             known = client.call("/host/ping").get("hostUuid") == host.uuid
         except AgentError as error:
-            if host.status == "Connected":
+            if host.status == "Connected" and self._node.ready:
                 hosts.lose(self._node, host.uuid, error)
             return
         # An agent that was restarted has forgotten which host it is on.

@@ -46,7 +46,6 @@ HOST = Inventory(
     ),
 )
 KIND = Kind(HostVO, (Parent(ClusterVO, "clusterUuid"),), cleanup=hosts.announce_deleted)
-BUSY_STATES = ("PreMaintenance", "Maintenance")
 
 
 class QueryHost(QueryMessage):
@@ -127,7 +126,7 @@ class ReconnectHost(ApiMessage):
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
         with node.database.read() as session:
             host = session.get_one(HostVO, self.uuid)
-        if host.state in BUSY_STATES:
+        if host.state in hosts.BUSY_STATES:
             text = f"host[uuid:{host.uuid}, name:{host.name}] is in state[{host.state}]; it cannot be reconnected"
             raise ApiError("SYS.1006", text)
         hosts.connect(node, self.uuid)

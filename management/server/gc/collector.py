@@ -40,8 +40,11 @@ class Collector:
         self._attempt(ready)
 
     def _told(self, path: str, facts: Mapping[str, Any]) -> None:
+        keys = {trigger.key for kind in JOB_KINDS.values() for trigger in kind.triggers if trigger.path == path}
+        named = {str(facts[key]) for key in keys if key in facts}
         with self._node.database.read() as session:
-            concerned = [job for job in store.idle(session) if job.kind.concerns(path, facts, job.context)]
+            found = {job.uuid: job for name in named for job in store.idle(session, naming=name)}
+            concerned = [job for job in found.values() if job.kind.concerns(path, facts, job.context)]
             ready = [job for job in concerned if job.kind.due(session, job.context)]
         self._attempt(ready)
 

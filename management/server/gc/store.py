@@ -48,9 +48,14 @@ def submit(session: Session, kind: JobKind, name: str, context: Context) -> str:
     return row.uuid
 
 
-def idle(session: Session) -> list[Job]:
-    """Jobs that wait, the oldest first. Those of kinds that only a newer release knows are left to its nodes."""
+def idle(session: Session, *, naming: str = "") -> list[Job]:
+    """Jobs that wait, the oldest first; only those whose context names something, if that is given.
+
+    Those of kinds that only a newer release knows are left to its nodes.
+    """
     wanted = select(GarbageCollectorVO).where(GarbageCollectorVO.status == "Idle")
+    if naming:
+        wanted = wanted.where(GarbageCollectorVO.context.contains(naming, autoescape=True))
     rows: Sequence[GarbageCollectorVO] = session.scalars(wanted.order_by(GarbageCollectorVO.createDate)).all()
     return [_job(row) for row in rows if row.runnerClass in JOB_KINDS]
 
