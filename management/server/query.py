@@ -5,10 +5,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Column, ColumnElement, Row, Select, func, inspect, select
+from sqlalchemy import Column, ColumnElement, Connection, DateTime, Select, func, inspect, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from management.server.clock import from_wire, to_wire
@@ -19,6 +20,8 @@ from management.server.models import Base
 if TYPE_CHECKING:
     from management.server.node import Node
 
+Reader = Session | Connection
+"""What rows are read with, as they are."""
 DEFAULT_LIMIT = 1000
 LARGEST_PAGE = 2**31 - 1
 LARGEST = 2**63 - 1
@@ -57,7 +60,7 @@ class Values:
     kind: InstrumentedAttribute[Any] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inventory:
     """How rows of `model` look on the wire: the named columns, nulls left out, and the lists that belong to them.
 
@@ -105,7 +108,7 @@ class Inventory:
 
     def show(
         self,
-        session: Session,
+        session: Reader,
         *clauses: ColumnElement[bool],
         fields: Sequence[str] | None = None,
         order: Sequence[ColumnElement[Any]] = (),
@@ -117,8 +120,14 @@ class Inventory:
         One statement for the rows and one per list, not per row. No objects are made of the rows: it would take longer
         than all the rest.
         """
-        statement = self._select(fields).where(*clauses).order_by(*order, *self.ordering()).limit(limit).offset(start)
-        shown = [_render(row) for row in session.execute(statement)]
+        statement = (
+            _select(self, None if fields is None else tuple(fields))
+            .where(*clauses)
+            .order_by(*order, *self.ordering())
+            .limit(limit)
+            .offset(start)
+        )
+        shown = _rows(session, statement)
         if fields is None:
             for values in self.lists:
                 _add_values(session, values, shown)
@@ -127,19 +136,10 @@ class Inventory:
                     _add_children(session, link, shown)
         return shown
 
-    def show_one(self, session: Session, uuid: str) -> dict[str, Any]:
+    def show_one(self, session: Reader, uuid: str) -> dict[str, Any]:
         """The row with this uuid, on the wire."""
         (shown,) = self.show(session, self.column("uuid") == uuid)
         return shown
-
-    def _select(self, fields: Sequence[str] | None) -> Select[Any]:
-        """Columns by their names; those of narrower models are null, and so left out, in rows that are none."""
-        statement = select(*map(self.column, fields or self.fields)).select_from(inspect(self.model).selectable)
-        for other in self.narrower if fields is None else ():
-            table = other.model.__table__
-            statement = statement.outerjoin(table, table.c.uuid == self.column("uuid"))
-            statement = statement.add_columns(*(table.c[name] for name in other.fields if name not in self.fields))
-        return statement
 
 
 INVENTORIES: dict[str, Inventory] = {}
@@ -149,15 +149,38 @@ ON_ALL: dict[str, Values] = {}
 """Lists that the rows of every inventory with a uuid can have. Conditions may name them; they are shown nowhere."""
 
 
-def _render(row: Row[Any]) -> dict[str, Any]:
-    return {
-        name: to_wire(value) if isinstance(value, datetime) else value
-        for name, value in zip(row._fields, row, strict=True)
-        if value is not None
+@lru_cache(256)  # callers choose the fields
+def _select(inventory: Inventory, fields: tuple[str, ...] | None) -> Select[Any]:
+    """Columns by their names; those of narrower models are null, and so left out, in rows that are none."""
+    statement = select(*map(inventory.column, fields or inventory.fields))
+    statement = statement.select_from(inspect(inventory.model).selectable)
+    for other in inventory.narrower if fields is None else ():
+        table = other.model.__table__
+        statement = statement.outerjoin(table, table.c.uuid == inventory.column("uuid"))
+        statement = statement.add_columns(*(table.c[name] for name in other.fields if name not in inventory.fields))
+    return statement
+
+
+def _rows(session: Reader, statement: Select[Any]) -> list[dict[str, Any]]:
+    """The rows on the wire, without their nulls."""
+    found = session.execute(statement)
+    names = tuple(found.keys())
+    moments = {
+        column.key
+        for column in statement.selected_columns
+        if isinstance(column.type, DateTime) and column.key is not None
     }
+    return [
+        {
+            name: to_wire(value) if name in moments else value
+            for name, value in zip(names, row, strict=True)
+            if value is not None
+        }
+        for row in found
+    ]
 
 
-def _add_values(session: Session, values: Values, shown: Sequence[dict[str, Any]]) -> None:
+def _add_values(session: Reader, values: Values, shown: Sequence[dict[str, Any]]) -> None:
     uuids = [entry["uuid"] for entry in shown]
     found = defaultdict(list)
     for owner, value in session.execute(select(values.owner, values.column).where(values.owner.in_(uuids))):
@@ -166,7 +189,7 @@ def _add_values(session: Session, values: Values, shown: Sequence[dict[str, Any]
         entry[values.name] = sorted(found[entry["uuid"]])
 
 
-def _add_children(session: Session, link: Link, shown: Sequence[dict[str, Any]]) -> None:
+def _add_children(session: Reader, link: Link, shown: Sequence[dict[str, Any]]) -> None:
     target = INVENTORIES[link.target]
     keys = [entry[link.mine] for entry in shown if link.mine in entry]
     found = defaultdict(list)
@@ -205,7 +228,7 @@ class QueryMessage(ApiMessage):
         fields = check_fields(inventory, self.fields_)
         clauses = [*compile_conditions(inventory, self.conditions), *inventory.living()]
         answer: dict[str, Any] = {}
-        with node.database.read() as session:
+        with node.database.snapshot() as session:
             if self.count or self.replyWithCount:
                 total = select(func.count()).select_from(inventory.model).where(*clauses)
                 answer["total"] = session.execute(total).scalar_one()

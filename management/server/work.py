@@ -35,7 +35,8 @@ from management.server.clock import now
 APPLICATION = "sealift"
 QUEUE = "calls"
 POLL_SECONDS = 0.1
-WORKERS = 50
+WORKERS = 1000
+"""How many calls one node works on at once: they spend their time waiting for hosts, in a thread of about 100 kB."""
 DRAIN_SECONDS = 10
 PURGE_BATCH = 1000
 GRACE_SECONDS = 600
@@ -78,7 +79,7 @@ class Work:
             "system_database_url": url.render_as_string(hide_password=False),
             "application_version": FORMAT,
             "executor_id": node_uuid,
-            "max_executor_threads": WORKERS * 2,
+            "max_executor_threads": WORKERS + 100,
             "log_level": "WARNING",
             "console_log_level": "WARNING",
         }

@@ -3,13 +3,17 @@
 10,000 hosts and 100,000 VMs (--quick: 100 and 1,000), each with a nic and a root volume, on SQLite. The peer is a
 Starlette application that runs the very statements that the server runs for the call, session look-up included, on
 sqlite3, and answers with the rows as JSON: no messages, no checks, no inventories. Both are asked by the same clients,
-in turns.
+in turns; meanwhile all hosts are in maintenance, so that nobody looks after them.
+
+The server is started twice more: with hosts that it may leave alone, and with hosts of which it has to find out that
+none answers. At last it has to hold 1,000 calls (--quick: 50) to an agent that takes them and never calls back.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
+import http.server
 import json
 import os
 import signal
@@ -17,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -33,9 +38,11 @@ from sqlalchemy import event, insert
 from management.server import apis
 from management.server.apis.hosts import QueryHost
 from management.server.apis.vmqueries import QueryVmInstance
+from management.server.apis.vms import StopVmInstance
 from management.server.clock import now
 from management.server.config import sqlite_url
 from management.server.database import Database
+from management.server.hosts import AGENT
 from management.server.messages import Caller, discover
 from management.server.models.hosts import ClusterVO, HostVO, ZoneVO
 from management.server.models.identity import ADMIN_UUID, SessionVO
@@ -48,6 +55,10 @@ from tests.unit.management.conftest import Install, free_port
 
 BOUND = 0.6
 """The server's throughput is to be at least this share of the bare one's."""
+START_BOUND, MEMORY_BOUND = 2.0, 300
+"""Seconds until it is ready, and MB with all long calls under way."""
+SILENT = "127.9.9.9"
+"""Where an agent takes calls and never calls back."""
 CLIENTS = 4
 VMS_PER_HOST = 10
 HOSTS_PER_CLUSTER = 100
@@ -115,11 +126,29 @@ class Row:
         return f"{self.what:<44} |{loads} {self.ratio:5.2f} x (>= {BOUND:g}) {verdict}"
 
 
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Seconds from the start to the first answer, and from the signal to the end."""
+
+    what: str
+    ready: float
+    stopped: float
+
+    def line(self) -> str:
+        verdict = "ok" if self.ready <= START_BOUND else "MISSED"
+        ready = f"ready {self.ready:.2f} s (<= {START_BOUND:g}) {verdict}"
+        return f"{self.what:<44} | {ready} | stopped {self.stopped:.2f} s"
+
+
 def cases(hosts: int) -> tuple[Case, ...]:
     middle = hosts // 2
     return (
         Case("QueryHost name=...", QueryHost, (("name", "=", f"host-{middle}"),)),
-        Case("QueryHost zone.name=... state=...", QueryHost, (("zone.name", "=", "zone-0"), ("state", "=", "Enabled"))),
+        Case(
+            "QueryHost zone.name=... state=...",
+            QueryHost,
+            (("zone.name", "=", "zone-0"), ("state", "=", "Maintenance")),
+        ),
         Case("QueryVmInstance uuid=...", QueryVmInstance, (("uuid", "=", _uuid("vm", middle)),)),
         Case("QueryVmInstance host.name=...", QueryVmInstance, (("host.name", "=", f"host-{middle}"),)),
         Case(
@@ -153,17 +182,7 @@ def seed(database: Database, hosts: int) -> str:
         (VmInstanceVO, [_vm(n, zone, l3) for n in vms]),
         (VmNicVO, [_nic(n, l3) for n in vms]),
         (VolumeVO, [_volume(n) for n in vms]),
-        (
-            SessionVO,
-            [
-                {
-                    "uuid": session_uuid,
-                    "accountUuid": ADMIN_UUID,
-                    "createDate": now(),
-                    "expiredDate": now() + timedelta(days=1),
-                }
-            ],
-        ),
+        (SessionVO, [_session(session_uuid)]),
     )
     with database.write() as session:
         for model, values in rows:
@@ -184,7 +203,7 @@ def _host(number: int, zone: str) -> dict[str, Any]:
         "clusterUuid": _uuid("cluster", number // HOSTS_PER_CLUSTER),
         "managementIp": _ip(number),
         "hypervisorType": "KVM",
-        "state": "Enabled" if number % 4 else "Disabled",
+        "state": "Maintenance",
         "status": "Connected",
         "username": "root",
         "sshPort": 22,
@@ -311,12 +330,82 @@ def measure(install: Install, case: Case, session_uuid: str, seconds: float) -> 
     return Row(case.name, *(sorted(loads, key=lambda one: one.rate)[1] for loads in (ours, theirs)))
 
 
+@contextmanager
+def serving(install: Install) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
+    """The server, and the seconds until it was ready."""
+    argv = [sys.executable, "-P", "-m", "management.server", "--config", str(install.config), "serve"]
+    with subprocess.Popen(argv, env=install.environment(), stderr=subprocess.DEVNULL) as server:
+        try:
+            yield server, wait(install.port)
+        finally:
+            server.terminate()
+
+
+def start_and_stop(install: Install, what: str) -> Restart:
+    """Start the server and, when it has been ready for a while, stop it."""
+    with serving(install) as (server, ready):
+        time.sleep(2)
+        begun = time.perf_counter()
+        server.terminate()
+        server.wait()
+        return Restart(what, ready, time.perf_counter() - begun)
+
+
+class _Silent(http.server.BaseHTTPRequestHandler):
+    """An agent that takes every call and never calls back."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        self.server.taken += 1  # type: ignore[attr-defined]
+
+    def log_message(self, *_words: object) -> None:
+        """Say nothing."""
+
+
+def hold(install: Install, server: subprocess.Popen[bytes], session_uuid: str, number: int) -> int:
+    """MB that the server has while so many calls wait for agents.
+
+    Raises:
+        SystemExit: not all of them were begun.
+    """
+    running = [vm for vm in range(2 * number) if vm % 3][:number]
+    hosts = sorted({f"host-{vm // VMS_PER_HOST}" for vm in running})
+    marks = ", ".join("?" * len(hosts))
+    install.sql(f"update HostEO set managementIp = '{SILENT}' where name in ({marks})", *hosts)
+    with http.server.ThreadingHTTPServer((SILENT, AGENT.port), _Silent) as agent:
+        agent.taken = 0  # type: ignore[attr-defined]
+        threading.Thread(target=agent.serve_forever, daemon=True).start()
+        for vm in running:
+            body = {StopVmInstance.wire_name: {"uuid": _uuid("vm", vm), "session": {"uuid": session_uuid}}}
+            _post(install.port, body)
+        ends = time.monotonic() + 120
+        while agent.taken < number:  # type: ignore[attr-defined]
+            if time.monotonic() > ends:
+                raise SystemExit(f"of {number} calls {agent.taken} were begun")  # type: ignore[attr-defined]
+            time.sleep(0.1)
+        memory = _memory(server.pid, "VmRSS")
+        agent.shutdown()
+    return memory
+
+
+def _post(port: int, body: object) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("POST", "/zstack/api/", json.dumps(body), {"Content-Type": "application/json"})
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    if answer["state"] != "Processing":
+        raise SystemExit(f"a call was not accepted: {answer}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes: whether it works, not how fast it is")
     quick = parser.parse_args().quick
     discover(apis)  # links between inventories reach those of all modules
-    hosts, seconds = (100, 0.5) if quick else (10_000, 3.0)
+    hosts, seconds, calls = (100, 0.5, 50) if quick else (10_000, 3.0, 1000)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="sealift-bench-", dir="/var/tmp") as name:
         install = Install(Path(name))
@@ -324,26 +413,32 @@ def main() -> None:
         migrate(database)
         session_uuid = seed(database, hosts)
         database.close()
-        argv = [sys.executable, "-P", "-m", "management.server", "--config", str(install.config), "serve"]
-        with subprocess.Popen(argv, env=install.environment(), stderr=subprocess.DEVNULL) as server:
-            try:
-                start = wait(install.port)
-                print(f"start to ready: {start:.2f} s (<= 2)")
-                print(f"{'p50 ms, p99 ms, answers; ours | bare':<44}")
-                for case in cases(hosts):
-                    rows.append(measure(install, case, session_uuid, seconds))
-                    print(rows[-1].line(), flush=True)
-                memory = _peak(server.pid)
-                print(f"peak memory of the server: {memory} MB")
-            finally:
-                server.terminate()
+        start_and_stop(install, "the first start makes keys and tables")
+        restarts = [start_and_stop(install, f"{hosts} hosts in maintenance")]
+        with serving(install) as (server, _):
+            print(f"{'p50 ms, p99 ms, answers; ours | bare':<44}")
+            for case in cases(hosts):
+                rows.append(measure(install, case, session_uuid, seconds))
+                print(rows[-1].line(), flush=True)
+            peak = _memory(server.pid, "VmHWM")
+            print(f"peak memory of the server: {peak} MB")
+        with serving(install) as (server, _):
+            memory = hold(install, server, session_uuid, calls)
+            print(f"memory with {calls} calls under way: {memory} MB (<= {MEMORY_BOUND})")
+            server.kill()
+        install.sql("update HostEO set state = 'Enabled', status = 'Connected'")
+        restarts.append(start_and_stop(install, f"{hosts} hosts, none of which answers"))
+        for restart in restarts:
+            print(restart.line())
     figures = [{**asdict(row), "ratio": round(row.ratio, 3)} for row in rows]
-    print(json.dumps({"start_seconds": round(start, 2), "peak_mb": memory, "cpus": os.cpu_count(), "queries": figures}))
+    memories = {"peak_mb": peak, "calls": calls, "calls_mb": memory}
+    starts = [asdict(restart) for restart in restarts]
+    print(json.dumps({"starts": starts, **memories, "cpus": os.cpu_count(), "queries": figures}))
 
 
-def _peak(pid: int) -> int:
+def _memory(pid: int, which: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) >> 10
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{which}:")) >> 10
 
 
 if __name__ == "__main__":

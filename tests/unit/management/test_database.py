@@ -98,3 +98,25 @@ def test_writers_that_look_first_take_turns(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert names(database).count("only") == 1
+
+
+def test_writes_that_wait_leave_connections_to_reads(database: Database) -> None:
+    migrate(database)
+    before, done = names(database), list[str]()
+
+    def add(number: int) -> None:
+        with database.write() as session:
+            session.add(zone(f"waiting-{number}"))
+        done.append(f"waiting-{number}")
+
+    writers = [threading.Thread(target=add, args=(number,)) for number in range(40)]
+    with database.write() as session:
+        session.add(zone("first"))
+        for writer in writers:
+            writer.start()
+        # More of them wait than there are connections.
+        assert (names(database), done) == (before, [])
+    for writer in writers:
+        writer.join(30)
+    assert len(done) == len(writers)
+    assert len(names(database)) == len(before) + 1 + len(writers)
