@@ -103,7 +103,7 @@ class Simulator:
         return {"hostName": self.address, "kernelVersion": "simulated"}
 
     def _host_capacity(self, _body: Body) -> Body:
-        return {"cpuNum": self.cpus, "cpuSpeed": 1000, "usedCpu": 0, "totalMemory": self.memory, "usedMemory": 1}
+        return {"cpuNum": self.cpus, "cpuSpeed": 1000, "usedCpu": 0, "totalMemory": self.memory, "usedMemory": 0}
 
     def _vm_start(self, body: Body) -> None:
         vm, root = _text(body, "vmInstanceUuid"), body["rootVolume"]["installPath"]
