@@ -33,6 +33,8 @@ _MODULES: Mapping[Action, str] = {
     "dry-run": _HOST,
     "preflight": _HOST,
     "install": _HOST,
+    "resume": _HOST,
+    "undo": _HOST,
 }
 """The modules whose `run` carries out each action. They are imported by name when they are called, since what an
 install needs takes longer to import than `--help` takes to print."""
@@ -47,6 +49,8 @@ Examples:
   bash {program} -o --preflight          say what of this host does not fit
   bash {program} -o -y --config answers.toml --key vendor.pub
                                          unattended, with answers and the vendor's key
+  bash {program} --undo                  after a crash: back to what was (--resume: on to the end;
+                                         so does the same command again)
 
 \b
 Exit codes: 0 done or nothing to do, 2 usage, 10 damaged, 11 not trusted, 12 bad answers, 13 no mirror answers,
@@ -125,6 +129,8 @@ def bundle_app(program: str) -> typer.Typer:
         ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, do nothing.")] = False,
         preflight: Annotated[bool, typer.Option("--preflight", help="Say what does not fit, do nothing.")] = False,
+        resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut off.")] = False,
+        undo: Annotated[bool, typer.Option("--undo", help="Put back what a run that was cut off did.")] = False,
         hosts: Annotated[
             Path | None,
             typer.Option(
@@ -148,6 +154,8 @@ def bundle_app(program: str) -> typer.Typer:
             "cat": cat is not None,
             "dry-run": dry_run,
             "preflight": preflight,
+            "resume": resume,
+            "undo": undo,
         }
         request = Request(
             action=_one_action(wanted),

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from installer.control_recovery import gone_on
+from installer.cut_off_views import unfinished_lines, unfinished_row
 from installer.installed import Installed, carry_out, recovered, site_of
 from installer.layout import Layout
 from installer.lock import exclusive, holder
@@ -13,13 +15,14 @@ from installer.offer import Offer
 from installer.packages import removable
 from installer.plan import Plan
 from installer.planning import plan_rollback, plan_uninstall
+from installer.recovery import unfinished
 from installer.report import final_report
+from installer.resuming import command_digest, leave
 from installer.state import ReleaseRecord, State
 from installer.steps import AwaitHealth, Host
-from installer.steps.saved import kept, remove_empty, remove_tree
+from installer.steps.saved import kept
 from installer.steps.service import StartUnits, StopUnits
 from installer.survey import unit_states
-from installer.transaction import unfinished
 from installer.views import View
 from payload.errors import SealiftError, UsageError
 from repos.dnf import detect
@@ -33,7 +36,7 @@ def status(installed: Installed) -> View:
     units = unit_states(offer, installed.host)
     answering = _answers(offer, installed.host)
     busy = holder(layout)
-    waiting = [] if busy else [str(path) for path in unfinished(layout)]
+    waiting = () if busy else unfinished(layout)
     body = {
         "product": layout.product,
         "version": str(state.current),
@@ -41,7 +44,7 @@ def status(installed: Installed) -> View:
         "units": units,
         "healthy": answering,
         "busy": busy,
-        "unfinished": waiting,
+        "unfinished": [unfinished_row(cut, layout) for cut in waiting],
     }
     lines = [f"{offer.manifest.product.title} {state.current} in {layout.prefix}"]
     lines += [f"  {unit}: {word}" for unit, word in units.items()]
@@ -49,7 +52,7 @@ def status(installed: Installed) -> View:
         lines.append(f"  {offer.health_url}: {'answers' if answering else 'does not answer'}")
     if busy:
         lines.append(f"  a run is at work (process {busy})")
-    lines += [f"  an unfinished run waits: {path} (the next run puts it right)" for path in waiting]
+    lines += [line for cut in waiting for line in unfinished_lines(cut, layout)]
     return View(body, tuple(lines))
 
 
@@ -101,7 +104,10 @@ def rollback(installed: Installed, to: str | None, confirm: Callable[[Plan], boo
         UsageError: there is no such release, or the operator declined.
         SealiftError: it failed; the type says what became of the host.
     """
+    asked = command_digest("rollback", to)
     with exclusive(installed.layout):
+        if finished := gone_on(installed, asked):
+            return finished
         installed = recovered(installed)
         record = choose_target(installed.state, to)
         current = installed.offer(downgrade_to=record.version)
@@ -110,7 +116,7 @@ def rollback(installed: Installed, to: str | None, confirm: Callable[[Plan], boo
         files = snapshot.files if snapshot else ()
         elsewhere = _data_elsewhere(installed.layout, current)
         plan = plan_rollback(site_of(installed), current, target, installed.state, files, elsewhere=elsewhere)
-        done = carry_out(installed, plan, confirm)
+        done = carry_out(installed, plan, confirm, asked)
     report = final_report("rollback", installed.layout, target, generated=(), before=installed.state, done=done)
     left = "newer" if record.version < installed.state.current else "older"
     what = "configuration is" if elsewhere else "database and configuration are"
@@ -125,20 +131,16 @@ def uninstall(installed: Installed, *, purge: bool, confirm: Callable[[Plan], bo
         SealiftError: it failed; the type says what became of the host.
     """
     layout = installed.layout
+    asked = command_digest("uninstall", purge)
     with exclusive(layout):
+        if finished := gone_on(installed, asked):
+            return finished
         installed = recovered(installed)
         state = installed.state
         packages = removable(detect(), installed.host, state.packages_added) if state.packages_added else ()
         plan = plan_uninstall(site_of(installed), installed.offer(), state, packages, purge=purge)
-        carry_out(installed, plan, confirm)
-        # the journal lies here, so these go when it has nothing more to say
-        remove_tree(layout.data_dir if purge else layout.state_dir)
-        remove_empty((layout.data_dir, layout.config_dir))
-        if purge:
-            remove_tree(layout.log_dir)
-    left = [path for path in (layout.config_dir, layout.data_dir, layout.log_dir) if path.exists()]
-    stays = [f"These stay: {', '.join(map(str, left))}. To remove them too, use --purge."] if left else []
-    return (f"{layout.product} is removed from this host.", *stays)
+        carry_out(installed, plan, confirm, asked)
+        return leave(layout, plan)
 
 
 def serve_repository(folder: Path, listen: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from installer import pruning
+from installer import control_recovery, pruning
 from installer.backup.making import back_up_product
 from installer.backup.restoring import restore_product
 from installer.control_asking import Json, Yes, asker, confirm_key, installed_product
@@ -33,6 +33,19 @@ def add_upkeep(app: typer.Typer, product: str) -> None:
             view, code = repaired(installed, asker(installed.sink, yes)) if repair else verified(installed)
         show(view, json_output)
         raise typer.Exit(code)
+
+    @app.command()
+    def resume() -> None:
+        """Go on with a command of this program that was cut off, by a crash or a power cut. What a bundle began
+        goes on with that bundle: bash BUNDLE --resume."""
+        with installed_product(product) as installed:
+            typer.echo("\n".join(control_recovery.resume(installed)))
+
+    @app.command()
+    def undo() -> None:
+        """Put back what a run did that was cut off, by a crash or a power cut."""
+        with installed_product(product) as installed:
+            typer.echo("\n".join(control_recovery.undo(installed)))
 
     @app.command()
     def prune(

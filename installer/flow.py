@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from installer.answers import Answers, Sources, read_answers_file, read_kept, resolve
 from installer.config_ahead import config_result, shipped_config
+from installer.cut_off import asked_by, settled
 from installer.examining import examine_host, look
 from installer.facts import homes
 from installer.lock import exclusive
@@ -21,6 +22,7 @@ from installer.parts import Chosen, Site
 from installer.plan import Mode, Plan
 from installer.planning import plan_install, plan_repair, plan_upgrade
 from installer.preflight import Finding, Result, findings_of, report_lines
+from installer.recovery import unfinished
 from installer.report import final_report
 from installer.rules import (
     Meaning,
@@ -31,14 +33,13 @@ from installer.rules import (
     chosen_mirror,
     decide,
 )
-from installer.session import Session, new_run, new_trust, open_session
+from installer.session import Session, new_run, new_trust
 from installer.state import State, load_state
 from installer.steps.packages import BUNDLE_NAME, FOLDER_NAME
 from installer.steps.service import active_units
 from installer.steps.stage import BaseRelease
 from installer.survey import missing_packages, survey, unit_states
 from installer.traces import Traces
-from installer.transaction import recover, unfinished
 from payload.errors import BusyError, IntegrityError, PreflightError, UsageError
 from payload.events import Note
 from payload.trust import names
@@ -73,9 +74,9 @@ def install(session: Session) -> tuple[str, ...]:
         SealiftError: it was refused, or failed; the type says what became of the host.
     """
     require_root()
-    if unfinished(session.layout):
-        with exclusive(session.layout):
-            session = _recover(session)
+    session, finished = settled(session)
+    if finished:
+        return finished
     prepared = prepare(session, os.environ)
     for finding in prepared.findings:
         if not finding.strict:
@@ -268,24 +269,8 @@ def _confirm(session: Session, plan: Plan, outlook: Outlook) -> None:
 def _run(session: Session, prepared: Prepared, plan: Plan) -> tuple[str, ...]:
     host = replace(session.host, secrets=prepared.answers.secrets)
     note = f"signed by {names(session.bundle.signers)}: {session.trusted.reason}"
-    done = run_logged(plan, session.layout, host, note)
+    done = run_logged(plan, session.layout, host, note, asked_by(session, os.environ))
     generated = prepared.answers.generated
     return final_report(
         prepared.mode, session.layout, prepared.offer, generated=generated, before=session.state, done=done
-    )
-
-
-def _recover(session: Session) -> Session:
-    session.sink.emit(Note("an earlier run was cut off; putting that right first", "warning"))
-    for outcome in recover(session.layout, session.host):
-        text = f"the {outcome.plan.mode} of {outcome.plan.version} that was cut off: {outcome.result}"
-        session.sink.emit(Note(text))
-    # What was read before, whose bundles this host takes among it, may be what the cut-off run had written.
-    return open_session(
-        session.request,
-        session.bundle.path,
-        session.sink,
-        session.dialogue,
-        root=session.layout.root,
-        run=session.host.run,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from installer import flow, host_views, screen
+from installer import cut_off, flow, host_views, screen
 from installer.preflight.report import html_report, reported_host
 from installer.request import Request
 from installer.session import Session, open_session
@@ -25,6 +25,9 @@ def run(request: Request, bundle: Path) -> ExitCode:
         session = open_session(request, bundle, sink, screen.dialogue(request))
         if request.action == "install":
             lines = flow.install(session)
+        elif request.action in {"resume", "undo"}:
+            flow.require_root()
+            lines = cut_off.finish(session)
         else:
             return _look(session)
     typer.echo("\n".join(lines))

@@ -6,12 +6,13 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
+from installer.cut_off_views import unfinished_row
 from installer.flow import Prepared, prepare
 from installer.outlook import Outlook
 from installer.preflight import report_lines
 from installer.preflight.report import HostReport, host_report
+from installer.recovery import unfinished
 from installer.session import Session
-from installer.transaction import unfinished
 from installer.views import View
 
 
@@ -24,8 +25,9 @@ def preflight(session: Session, environment: Mapping[str, str]) -> HostReport:
 def dry_run(session: Session, environment: Mapping[str, str]) -> tuple[View, Prepared]:
     """The plan, and nothing done."""
     prepared = prepare(session, environment)
-    waiting = [str(path) for path in unfinished(session.layout)] if session.state else []
-    notes = tuple(f"first an unfinished run is put right: {path}" for path in waiting)
+    cut_off = unfinished(session.layout)
+    waiting = [unfinished_row(cut, session.layout) for cut in cut_off]
+    notes = tuple(f"first {cut.what}, which was cut off, is finished or put back: {cut.path}" for cut in cut_off)
     if prepared.plan is None:
         return View({"mode": prepared.mode, "steps": [], "unfinished": waiting}, (*notes, *prepared.notes)), prepared
     plan = prepared.plan

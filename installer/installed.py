@@ -15,12 +15,14 @@ from installer.logged import Done, run_logged
 from installer.offer import Offer, installed_offer
 from installer.parts import Site
 from installer.plan import Plan
+from installer.recovery import unfinished
+from installer.resuming import put_back
 from installer.session import new_run
 from installer.state import ReleaseRecord, State, load_state
 from installer.steps import Host, Runner
 from installer.steps.service import active_units
-from installer.transaction import recover, unfinished
 from payload import effects
+from payload.digest import Digest
 from payload.errors import UsageError
 from payload.events import Note, Sink
 from payload.manifest import Manifest
@@ -85,8 +87,8 @@ def site_of(installed: Installed, manifest: Manifest | None = None) -> Site:
     )
 
 
-def carry_out(installed: Installed, plan: Plan, confirm: Callable[[Plan], bool]) -> Done:
-    """Ask, and run `plan` under the lock that the caller holds.
+def carry_out(installed: Installed, plan: Plan, confirm: Callable[[Plan], bool], asked: Digest | None = None) -> Done:
+    """Ask, and run `plan` under the lock that the caller holds. `asked` stands for the command, if it can go on later.
 
     Raises:
         UsageError: the operator declined.
@@ -94,7 +96,7 @@ def carry_out(installed: Installed, plan: Plan, confirm: Callable[[Plan], bool])
     """
     if not confirm(plan):
         raise UsageError("declined", "nothing was changed", remedy="run it again when you are ready; -y does not ask")
-    return run_logged(plan, installed.layout, installed.host)
+    return run_logged(plan, installed.layout, installed.host, asked=asked)
 
 
 def recovered(installed: Installed) -> Installed:
@@ -106,5 +108,6 @@ def recovered(installed: Installed) -> Installed:
     if not unfinished(installed.layout):
         return installed
     installed.sink.emit(Note("an earlier run was cut off; putting that right first", "warning"))
-    recover(installed.layout, installed.host)
+    for line in put_back(installed.layout, installed.host):
+        installed.sink.emit(Note(line))
     return find(installed.layout.product, installed.sink, root=installed.layout.root, run=installed.host.run)

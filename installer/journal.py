@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from payload.digest import Digest
 from payload.document import Document
 from payload.effects import fsync_dir
 from payload.errors import IntegrityError
@@ -29,6 +30,10 @@ class Begun(Document):
     run: str
     plan_digest: str
     plan: dict[str, Any]
+    bundle: Digest | None = None
+    """The bundle that the steps read from."""
+    asked: Digest | None = None
+    """What the operator asked for: the same command again goes on with the run."""
 
 
 class Intended(Document):
@@ -44,6 +49,13 @@ class Applied(Document):
 
     record: Literal["applied"] = "applied"
     n: int
+
+
+class Resumed(Document):
+    """The run goes on after it was cut off: what was done from step `at` on is undone, and done again."""
+
+    record: Literal["resumed"] = "resumed"
+    at: int
 
 
 class Committed(Document):
@@ -78,11 +90,12 @@ class RolledBack(Document):
     record: Literal["rolled-back"] = "rolled-back"
 
 
-Record = Begun | Intended | Applied | Committed | Closed | RollingBack | Undone | RolledBack
+Record = Begun | Intended | Applied | Resumed | Committed | Closed | RollingBack | Undone | RolledBack
 _TYPES: dict[str, type[Document]] = {
     "begun": Begun,
     "intended": Intended,
     "applied": Applied,
+    "resumed": Resumed,
     "committed": Committed,
     "closed": Closed,
     "rolling-back": RollingBack,
@@ -100,6 +113,9 @@ class History:
     size: int = 0
     intended: dict[int, dict[str, Any]] = field(default_factory=dict)
     undone: frozenset[int] = frozenset()
+    """Of the intended steps those that are undone, and were not begun again."""
+    point: int = 0
+    """The step that comes next if the run goes on. What stands of it, or after it, has to be undone before."""
 
     @property
     def begun(self) -> Begun | None:
@@ -180,10 +196,24 @@ def parse_journal(content: bytes, where: Path) -> History:
     whole = content[: content.rfind(b"\n") + 1]
     lines = whole.split(b"\n")[:-1]
     records = tuple(_record(line, number, where) for number, line in enumerate(lines, 1))
-    intended = {record.n: record.undo for record in records if isinstance(record, Intended)}
-    undone = frozenset(record.n for record in records if isinstance(record, Undone))
     _check_order(records, where)
-    return History(records, len(whole), intended, undone)
+    intended: dict[int, dict[str, Any]] = {}
+    undone: set[int] = set()
+    point = 0
+    for record in records:
+        match record:
+            case Intended(n=n, undo=undo):
+                intended[n], point = undo, n
+                undone.discard(n)
+            case Applied(n=n):
+                point = n + 1
+            case Resumed(at=at):
+                point = at
+            case Undone(n=n):
+                undone.add(n)
+            case _:
+                pass
+    return History(records, len(whole), intended, frozenset(undone), point)
 
 
 def _record(line: bytes, number: int, where: Path) -> Record:
@@ -202,29 +232,39 @@ def _record(line: bytes, number: int, where: Path) -> Record:
 
 
 def _check_order(records: tuple[Record, ...], where: Path) -> None:
-    """Begun comes first and once; steps follow each other; nothing but `closed` follows a commit."""
+    """Begun comes first and once; steps follow each other; nothing but `closed` follows a commit.
+
+    A resumed run undoes what stands from its step on before it begins that step again.
+    """
     step = 0
     seen: set[str] = set()
+    standing: set[int] = set()
     pending = False
     for number, record in enumerate(records, 1):
         final = "rolled-back" in seen or "closed" in seen
+        forward = not seen & {"committed", "rolling-back"}
         match record:
             case Begun():
                 fits = number == 1
             case Intended(n=n):
-                fits = n == step and not pending and not seen & {"committed", "rolling-back"}
+                fits = forward and n == step and not pending and max(standing, default=-1) < n
+                standing.add(n)
                 pending = True
             case Applied(n=n):
-                fits = n == step and pending and "rolling-back" not in seen
+                fits = forward and n == step and pending
                 step, pending = step + 1, False
+            case Resumed(at=at):
+                fits = forward and 0 <= at <= step
+                step, pending = at, False
             case Committed():
-                fits = not pending and not seen & {"committed", "rolling-back"}
+                fits = forward and not pending and max(standing, default=-1) < step
             case Closed():
                 fits = "committed" in seen
             case RollingBack():
                 fits = "committed" not in seen
             case Undone(n=n):
-                fits = "rolling-back" in seen and 0 <= n < step + pending
+                fits = n in standing and ("rolling-back" in seen or (forward and not pending and n >= step))
+                standing.discard(n)
             case RolledBack():
                 fits = "rolling-back" in seen
         if not fits or final or isinstance(record, Begun) != (number == 1):

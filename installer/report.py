@@ -8,13 +8,14 @@ from installer.offer import Offer
 from installer.plan import Mode
 from installer.state import State
 
-_DONE = {
+REPORTED = {
     "install": "installed",
     "upgrade": "installed",
     "downgrade": "installed",
     "repair": "repaired",
     "rollback": "current again",
 }
+"""Modes that have a final report, and what it says of the release."""
 
 
 def final_report(
@@ -22,7 +23,7 @@ def final_report(
 ) -> tuple[str, ...]:
     """The lines of the report after an install, upgrade, repair or rollback."""
     product, ctl = offer.manifest.product, layout.ctl.name
-    lines = [f"{product.title} {product.version} is {_DONE[mode]}."]
+    lines = [f"{product.title} {product.version} is {REPORTED[mode]}."]
     if before is not None and before.current != product.version:
         lines.append(f"  before:        {before.current} (stays on this host)")
     lines += [

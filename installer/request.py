@@ -12,7 +12,19 @@ ConfigConflicts = Literal["keep", "refuse"]
 """What the operator wants where edits and a new default are in conflict: the edits stay, or nothing is done."""
 
 Action = Literal[
-    "install", "version", "info", "list", "sbom", "provenance", "check", "extract", "cat", "dry-run", "preflight"
+    "install",
+    "version",
+    "info",
+    "list",
+    "sbom",
+    "provenance",
+    "check",
+    "extract",
+    "cat",
+    "dry-run",
+    "preflight",
+    "resume",
+    "undo",
 ]
 
 

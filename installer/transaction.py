@@ -1,13 +1,14 @@
 """Running a plan so that it ends in one of two states: all of it, or nothing of it.
 
-Rolling back after a failure and recovering after a crash are one function over the journal on the disk.
+Rolling back after a failure and undoing after a crash are one function over the journal on the disk; running a plan and
+going on with one are another.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -20,16 +21,17 @@ from installer.journal import (
     History,
     Intended,
     Journal,
+    Resumed,
     RolledBack,
     RollingBack,
     Undone,
-    read_journal,
 )
 from installer.layout import Layout
 from installer.plan import Plan, load_plan
 from installer.signals import Interrupted, ignored, raising
 from installer.steps import AnyStep, Host, dump_undo, load_undo
 from installer.steps.saved import remove_tree
+from payload.digest import Digest
 from payload.errors import ExitCode, NeedsOperatorError, SealiftError, StepError
 from payload.events import Note, stage
 
@@ -63,76 +65,71 @@ class Outcome:
         )
 
 
-def run_plan(plan: Plan, layout: Layout, host: Host, *, open_journal: Callable[[Path], Journal] = Journal) -> Outcome:
-    """Run `plan` under the product's lock, which the caller holds.
+def run_plan(
+    plan: Plan,
+    layout: Layout,
+    host: Host,
+    *,
+    asked: Digest | None = None,
+    open_journal: Callable[[Path], Journal] = Journal,
+) -> Outcome:
+    """Run `plan` under the product's lock, which the caller holds. `asked` stands for the operator's command.
 
     Raises:
         NeedsOperatorError: a step failed, and so did undoing. The journal stays; the next start tries again.
     """
     host = replace(host, scratch=layout.scratch(plan.run))
-    path = layout.journal_dir / f"{plan.run}.jsonl"
     with raising():
         try:
-            journal = open_journal(path)
+            journal = open_journal(layout.journal_dir / f"{plan.run}.jsonl")
         except Interrupted as signal:
             return Outcome("rejected", plan, _as_error(signal))
-        try:
-            try:
-                _reserve(path)
-                journal.append(Begun(run=plan.run, plan_digest=plan.digest, plan=plan.to_body()))
-                for n, step in enumerate(plan.steps):
-                    _act(n, step, journal, host)
-                journal.append(Committed())
-            except BaseException as error:
-                with ignored():
-                    if journal.history().has(Committed):
-                        _close(plan, journal, host)
-                        return Outcome("committed", plan)
-                    return _undo_run(plan, journal, host, error)
-            with ignored():
-                _close(plan, journal, host)
-                return Outcome("committed", plan)
-        finally:
-            journal.close()
+        bundle = host.bundle.release if host.bundle else None
+        begun = Begun(run=plan.run, plan_digest=plan.digest, plan=plan.to_body(), bundle=bundle, asked=asked)
+        with closing(journal):
+            return _drive(plan, 0, journal, host, lambda: journal.append(begun))
 
 
-def unfinished(layout: Layout) -> tuple[Path, ...]:
-    """Journals of runs that a crash cut off, newest first."""
-    if not layout.journal_dir.is_dir():
-        return ()
-    found = sorted(layout.journal_dir.glob("*.jsonl"), reverse=True)
-    return tuple(path for path in found if not read_journal(path).finished)
+def resume_plan(plan: Plan, at: int, journal: Journal, host: Host) -> Outcome:
+    """Go on with the cut-off run of `journal`: undo what stands from step `at` on, and do all from there.
+
+    It ends as `run_plan` does. `host` has the run's scratch folder.
+    """
+
+    def rewind() -> None:
+        journal.append(Resumed(at=at))
+        _undo_steps(plan, tuple(n for n in journal.history().to_undo if n >= at), journal, host)
+
+    with raising():
+        return _drive(plan, at, journal, host, rewind)
 
 
-def recover(layout: Layout, host: Host) -> tuple[Outcome, ...]:
-    """Finish what crashes cut off: committed runs are closed, all others are rolled back.
+def settle(plan: Plan, journal: Journal, host: Host, cause: SealiftError) -> Outcome:
+    """Bring a cut-off run to its end without going on: a committed one is closed, any other is rolled back.
 
     Raises:
         NeedsOperatorError: undoing failed again.
-        IntegrityError: a journal is damaged or from a newer installer.
     """
-    outcomes = []
-    for path in unfinished(layout):
-        journal = Journal(path)
-        try:
-            with ignored():
-                outcomes.append(_recover_one(layout, journal, host))
-        finally:
-            journal.close()
-    return tuple(outcomes)
+    with ignored():
+        if journal.history().has(Committed):
+            _close(plan, journal, host)
+            return Outcome("committed", plan)
+        return _undo_run(plan, journal, host, cause)
 
 
-def _recover_one(layout: Layout, journal: Journal, host: Host) -> Outcome:
-    history = journal.history()
-    if history.begun is None:
-        raise SealiftError("journal-empty", f"{journal.path} has no plan")
-    plan = load_plan(history.begun.plan)
-    host = replace(host, scratch=layout.scratch(plan.run))
-    if history.has(Committed):
+def _drive(plan: Plan, first: int, journal: Journal, host: Host, begin: Callable[[], None]) -> Outcome:
+    """`begin`, and the steps from `first` on; whatever stops that, all of the run is undone."""
+    try:
+        _reserve(journal.path)
+        begin()
+        for n, step in enumerate(plan.steps[first:], first):
+            _act(n, step, journal, host)
+        journal.append(Committed())
+    except BaseException as error:
+        return settle(plan, journal, host, _as_error(error))
+    with ignored():
         _close(plan, journal, host)
         return Outcome("committed", plan)
-    crash = StepError("run-cut-off", f"the {plan.mode} of {plan.product} {plan.version} was cut off")
-    return _undo_run(plan, journal, host, crash)
 
 
 def _act(n: int, step: AnyStep, journal: Journal, host: Host) -> None:
@@ -145,8 +142,7 @@ def _act(n: int, step: AnyStep, journal: Journal, host: Host) -> None:
         journal.append(Applied(n=n))
 
 
-def _undo_run(plan: Plan, journal: Journal, host: Host, cause: BaseException) -> Outcome:
-    error = _as_error(cause)
+def _undo_run(plan: Plan, journal: Journal, host: Host, error: SealiftError) -> Outcome:
     _release_reserve(journal.path)
     history = journal.history()
     if history.begun is None:  # not even the plan was written, so nothing was done
@@ -156,16 +152,21 @@ def _undo_run(plan: Plan, journal: Journal, host: Host, cause: BaseException) ->
     host.sink.emit(Note(str(error), "detail"))
     host.sink.emit(Note(f"putting back {len(history.to_undo)} steps"))
     journal.append(RollingBack(why=f"{error.code}: {error.brief}"))
-    for n in history.to_undo:
-        with _or_operator(plan.steps[n], journal):
-            plan.steps[n].halt(load_undo(plan.steps[n], history.intended[n]), host)
-    for n in history.to_undo:
-        with _or_operator(plan.steps[n], journal):
-            _undo_step(n, plan.steps[n], history, journal, host)
+    _undo_steps(plan, history.to_undo, journal, host)
     journal.append(RolledBack())
     remove_tree(host.scratch.parent)
     only_staged = plan.mode != "repair" and all(plan.steps[n].staging for n in history.intended)
     return Outcome("rejected" if only_staged else "rolled-back", plan, error)
+
+
+def _undo_steps(plan: Plan, numbers: tuple[int, ...], journal: Journal, host: Host) -> None:
+    history = journal.history()
+    for n in numbers:
+        with _or_operator(plan.steps[n], journal):
+            plan.steps[n].halt(load_undo(plan.steps[n], history.intended[n]), host)
+    for n in numbers:
+        with _or_operator(plan.steps[n], journal):
+            _undo_step(n, plan.steps[n], history, journal, host)
 
 
 def _undo_step(n: int, step: AnyStep, history: History, journal: Journal, host: Host) -> None:

@@ -16,9 +16,9 @@ from installer.drift.packages import package_findings
 from installer.installed import Installed, site_of
 from installer.offer import Offer
 from installer.parts import Site
+from installer.recovery import unfinished
 from installer.steps.sshkey import marked_lines
 from installer.steps.units import is_enabled
-from installer.transaction import unfinished
 from payload.errors import IntegrityError
 from payload.model import PYTHON_ARCHIVE, PYTHON_FOLDER, Index
 from payload.version import Version
@@ -121,9 +121,9 @@ def _admissions(site: Site, offer: Offer) -> Iterator[Finding]:
 
 
 def _runs(installed: Installed) -> Iterator[Finding]:
-    for path in unfinished(installed.layout):
+    for cut in unfinished(installed.layout):
         text = "a run is at work, or was cut off: what differs may be its doing"
-        yield Finding("unfinished", "run", str(path), text, "operator")
+        yield Finding("unfinished", "run", str(cut.path), text, "operator")
 
 
 def _from_damaged(part: Part, path: Path) -> Finding:

@@ -28,7 +28,6 @@ class Status(BaseModel):
     version: str
     healthy: bool | None
     busy: str | None = None
-    unfinished: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)

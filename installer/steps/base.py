@@ -3,6 +3,7 @@
 A step is written to the journal, so it is plain data (paths, names, contents) and holds no secret. For each step the
 transaction calls `prepare`, writes what it returned to the journal, and only then calls `apply`. `undo` gets what
 `prepare` returned; it may run twice, and after an `apply` that stopped anywhere. `cleanup` runs after the commit.
+A cut-off run that goes on undoes the step that was cut off, and calls `prepare` and `apply` again.
 """
 
 from __future__ import annotations
@@ -81,6 +82,9 @@ class Step(ABC, Generic[U]):
     undo_type: ClassVar[type[Any]] = Nothing
     staging: ClassVar[bool] = False
     """True when the step only writes beside what runs: a failure up to here is a rejection, not a rollback."""
+    redone_from: ClassVar[frozenset[str]] = frozenset()
+    """Kinds of earlier steps on whose undo this one's rests. A run in which this step was cut off goes on from the
+    nearest of them; else from this step, whose own undo makes it possible to do it anew."""
 
     reason: str
 
@@ -107,6 +111,11 @@ class Step(ABC, Generic[U]):
             SealiftError: it did not work; the transaction undoes it.
         """
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the secrets that `apply` takes from the operator's answers."""
+        return ()
+
     def halt(self, undo: U, host: Host) -> None:
         """Before the first of a run's steps is undone: stop what this step knows of and what would act meanwhile.
 
@@ -119,6 +128,21 @@ class Step(ABC, Generic[U]):
 
     def cleanup(self, undo: U, host: Host) -> None:
         """After the commit, which is the point of no return; may run twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolatileStep(Step[U]):
+    """A step whose doing may be otherwise after a reboot."""
+
+    governs: ClassVar[str]
+    """What it sets. Of the steps of a run that set the same, the last one counts."""
+
+    @abstractmethod
+    def holds(self, undo: U, host: Host) -> bool:
+        """Before a cut-off run goes on behind this step, which was done: is that still so? May make it so.
+
+        If not, the run goes on from this step.
+        """
 
 
 AnyStep = Step[Any]

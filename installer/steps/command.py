@@ -22,12 +22,18 @@ class RunCommand(Step[Nothing]):
     """
 
     kind: ClassVar[str] = "command"
+    redone_from: ClassVar[frozenset[str]] = frozenset({"database-backup"})
     what: str
     argv: tuple[str, ...]
     user: str
     cwd: Path
     stdin: str | None = None
     timeout: float = 1800
+
+    @property
+    @override
+    def reads(self) -> tuple[str, ...]:
+        return () if self.stdin is None else (self.stdin,)
 
     @override
     def describe(self) -> str:

@@ -22,6 +22,7 @@ class MigrateDatabase(Step[Nothing]):
     """
 
     kind: ClassVar[str] = "migrate"
+    redone_from: ClassVar[frozenset[str]] = frozenset({"database-backup"})
     what: str
     argv: tuple[str, ...]
     back: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from installer.steps.base import Host, Step, register
+from installer.steps.base import Host, VolatileStep, register
 from payload.errors import CommandError, StepError
 
 _TIMEOUT = 180
@@ -22,10 +22,11 @@ class RunningBefore:
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopUnits(Step[RunningBefore]):
+class StopUnits(VolatileStep[RunningBefore]):
     """Stop units; undo starts those that ran."""
 
     kind: ClassVar[str] = "stop"
+    governs: ClassVar[str] = "units"
     undo_type: ClassVar[type[Any]] = RunningBefore
     units: tuple[str, ...]
 
@@ -46,6 +47,11 @@ class StopUnits(Step[RunningBefore]):
         host.run(("systemctl", "stop", *reversed(self.units)), timeout=_TIMEOUT)
 
     @override
+    def holds(self, undo: RunningBefore, host: Host) -> bool:
+        stop_loaded(self.units, host)
+        return True
+
+    @override
     def halt(self, undo: RunningBefore, host: Host) -> None:
         stop_loaded(self.units, host)
 
@@ -58,10 +64,11 @@ class StopUnits(Step[RunningBefore]):
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartUnits(Step[RunningBefore]):
+class StartUnits(VolatileStep[RunningBefore]):
     """Start units; undo stops those that did not run."""
 
     kind: ClassVar[str] = "start"
+    governs: ClassVar[str] = "units"
     undo_type: ClassVar[type[Any]] = RunningBefore
     units: tuple[str, ...]
 
@@ -88,6 +95,10 @@ class StartUnits(Step[RunningBefore]):
                 details=f"{error.details}\n{last_lines(self.units, host)}",
                 remedy="the unit's own log lines above say why",
             ) from error
+
+    @override
+    def holds(self, undo: RunningBefore, host: Host) -> bool:
+        return active_units(self.units, host) == self.units
 
     @override
     def undo(self, undo: RunningBefore, host: Host) -> None:

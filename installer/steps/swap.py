@@ -33,6 +33,7 @@ class SwapContents(Step[NamesBefore]):
     """
 
     kind: ClassVar[str] = "swap"
+    redone_from: ClassVar[frozenset[str]] = frozenset({"unpack-backup"})
     undo_type: ClassVar[type[Any]] = NamesBefore
     folder: Path
     new: Path

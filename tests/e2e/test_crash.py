@@ -1,5 +1,5 @@
-"""Runs that are killed, or whose host loses power: the next run puts back or finishes, and the same command again ends
-as if nothing had happened.
+"""Runs that are killed, or whose host loses power: resumed they end as afterwards, undone as before, and the same
+command again ends as if nothing had happened.
 
 SEALIFT_KILLS says at how many records of its journal each kind of run is killed, and at how many instants beside (see
 `make crash`); SEALIFT_SEED where.

@@ -56,7 +56,7 @@ def test_a_step_that_fails(victims: dict[On, Victim], fault: Fault) -> None:
     assert fault.says in said
     assert failed_kind(host) == fault.step, said
     if fault.code == 31:  # the next run takes up undoing
-        host.run(victim.usual.refused, check=False)
+        host.run(victim.usual.undo, check=False)
     assert_no_rubbish(host)
     assert victim.before.differences(victim.look(host)) == [], said
 

@@ -106,7 +106,7 @@ def test_a_write_that_fails(kept: Kept, fault: Fault, tmp_path: Path) -> None:
     said = f"{fault}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     assert done.returncode in {0, _UNDONE, _OPERATOR, *_REFUSED}, said
     if done.returncode == _OPERATOR:  # undoing met the fault too; the next run takes it up
-        host.run(UPGRADE.refused, check=False)
+        host.run(UPGRADE.undo, check=False)
     assert_no_rubbish(host)
     if done.returncode != 0:
         assert kept.before.differences(look(host)) == [], said

@@ -18,9 +18,10 @@ from installer.journal import Journal, Record
 from installer.layout import Layout
 from installer.lock import exclusive
 from installer.plan import Plan
+from installer.recovery import recover
 from installer.steps import Host, Step, register
 from installer.steps.saved import SavedFiles, restore, save
-from installer.transaction import Outcome, recover, run_plan
+from installer.transaction import Outcome, run_plan
 from payload.errors import StepError
 
 

@@ -16,6 +16,7 @@ from installer.journal import (
     Intended,
     Journal,
     Record,
+    Resumed,
     RolledBack,
     RollingBack,
     Undone,
@@ -32,6 +33,11 @@ UNDONE: tuple[Record, ...] = (
     BEGUN, Intended(n=0, undo={}), Applied(n=0), Intended(n=1, undo={}), RollingBack(why="x"), Undone(n=1), Undone(n=0),
     RolledBack(),
 )  # fmt: skip
+RESUMED: tuple[Record, ...] = (
+    BEGUN, Intended(n=0, undo={}), Applied(n=0), Intended(n=1, undo={}), Resumed(at=0), Undone(n=1), Resumed(at=0),
+    Undone(n=0), Intended(n=0, undo={"b": 2}), Applied(n=0), Intended(n=1, undo={}), Applied(n=1), Committed(),
+    Closed(),
+)  # fmt: skip
 HERE = Path("journal")
 
 
@@ -39,7 +45,7 @@ def text_of(records: tuple[Record, ...]) -> bytes:
     return b"".join(record.model_dump_json().encode() + b"\n" for record in records)
 
 
-@pytest.mark.parametrize("records", [COMMITTED, UNDONE])
+@pytest.mark.parametrize("records", [COMMITTED, UNDONE, RESUMED])
 def test_every_beginning_reads_back(records: tuple[Record, ...], tmp_path: Path) -> None:
     for count in range(len(records) + 1):
         path = tmp_path / f"{count}.jsonl"
@@ -55,6 +61,33 @@ def test_every_beginning_reads_back(records: tuple[Record, ...], tmp_path: Path)
 def test_what_is_left_to_undo() -> None:
     assert parse_journal(text_of(COMMITTED[:4]), HERE).to_undo == (1, 0)
     assert parse_journal(text_of(UNDONE[:6]), HERE).to_undo == (0,)
+
+
+def test_where_a_resumed_run_goes_on() -> None:
+    points = [parse_journal(text_of(RESUMED[:count]), HERE).point for count in range(1, len(RESUMED) - 1)]
+    assert points == [0, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1, 2]
+    halfway = parse_journal(text_of(RESUMED[:6]), HERE)
+    assert (halfway.point, halfway.to_undo) == (0, (0,))
+    again = parse_journal(text_of(RESUMED[:9]), HERE)
+    assert (again.to_undo, again.intended[0]) == ((0,), {"b": 2})
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        (*RESUMED[:5], Intended(n=0, undo={})),  # what stands is not undone yet
+        (*RESUMED[:5], Applied(n=1)),
+        (*RESUMED[:4], Resumed(at=2)),  # behind the step that was cut off
+        (*RESUMED[:8], Undone(n=0)),
+        (*RESUMED[:5], Committed()),
+        (*UNDONE[:6], Resumed(at=0)),  # what is being undone does not go on
+        (*COMMITTED[:6], Resumed(at=0)),
+        (BEGUN, Intended(n=0, undo={}), Undone(n=0)),
+    ],
+)
+def test_impossible_ways_on_are_refused(records: tuple[Record, ...]) -> None:
+    with pytest.raises(IntegrityError):
+        parse_journal(text_of(records), HERE)
 
 
 def test_a_full_disk_leaves_no_half_record(tmp_path: Path) -> None:
@@ -76,7 +109,7 @@ def test_a_full_disk_leaves_no_half_record(tmp_path: Path) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(cut=st.integers(min_value=0), which=st.sampled_from([COMMITTED, UNDONE]))
+@given(cut=st.integers(min_value=0), which=st.sampled_from([COMMITTED, UNDONE, RESUMED]))
 def test_torn_anywhere_reads_the_whole_lines_and_appends_after_them(
     tmp_path: Path, cut: int, which: tuple[Record, ...]
 ) -> None:
@@ -114,7 +147,7 @@ def test_one_changed_byte_never_invents_a_step(place: int, value: int) -> None:
     assert set(history.intended) <= {0, 1}
 
 
-@given(st.lists(st.sampled_from([*COMMITTED, *UNDONE]), max_size=8))
+@given(st.lists(st.sampled_from([*COMMITTED, *UNDONE, *RESUMED]), max_size=8))
 def test_impossible_orders_are_refused(records: list[Record]) -> None:
     try:
         history = parse_journal(text_of(tuple(records)), HERE)

@@ -14,9 +14,9 @@ from packaging.version import Version
 
 from installer.journal import Committed, read_journal
 from installer.plan import Plan
+from installer.recovery import unfinished
 from installer.steps import Host, Nothing, Step, register
 from installer.steps.saved import SavedFiles, restore
-from installer.transaction import unfinished
 from payload import effects
 from payload.errors import BusyError, ExitCode, NeedsOperatorError
 from tests.unit.installer.crashing import (
