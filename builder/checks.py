@@ -32,6 +32,7 @@ _UNIQUE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("package", ("repository", "packages", "*")),
     ("SSH key path", ("ssh-keys", "*", "path")),
     ("port", ("preflight", "ports", "*")),
+    ("kernel setting", ("sysctl", "*", "key")),
     ("check", ("preflight", "check", "*", "id")),
 )
 _FILES: tuple[tuple[str, ...], ...] = (

@@ -48,6 +48,9 @@ _PATTERNS = {
     "exclude": "must be a package's name, name.arch or NEVRA; * and ? are wildcards",
     "modules": "must be NAME:STREAM",
     "sha256": "must be 64 lower-case hex digits",
+    "key": "must be the name of a kernel setting, such as net.ipv4.ip_forward",
+    "value": "must be one line of at most 200 characters",
+    "port": "must be a port's number, or a template of one",
 }
 """What a value must look like, by its key."""
 

@@ -20,6 +20,7 @@ _STRINGS: tuple[tuple[str, ...], ...] = (
     ("server", "downgrade", "*"),
     ("server", "setup", "*", "command", "*"),
     ("server", "health", "url"),
+    ("firewall", "*", "port"),
 )
 _ENVIRONMENT = Environment(autoescape=False)  # noqa: S701 - only parses; nothing is rendered here
 

@@ -38,6 +38,7 @@ from installer.state import State, load_state
 from installer.steps.packages import BUNDLE_NAME, FOLDER_NAME
 from installer.steps.service import active_units
 from installer.steps.stage import BaseRelease
+from installer.surroundings import look_around
 from installer.survey import missing_packages, survey, unit_states
 from installer.traces import Traces
 from payload.errors import BusyError, IntegrityError, PreflightError, UsageError
@@ -253,6 +254,7 @@ def _site(session: Session, offer: Offer, base: BaseRelease | None) -> Site:
         start=session.request.start,
         trust=new_trust(session),
         base=base,
+        surroundings=look_around(session.layout, session.host, wants_ports=bool(offer.ports)),
     )
 
 

@@ -21,6 +21,7 @@ from installer.session import new_run
 from installer.state import ReleaseRecord, State, load_state
 from installer.steps import Host, Runner
 from installer.steps.service import active_units
+from installer.surroundings import look_around
 from payload import effects
 from payload.digest import Digest
 from payload.errors import UsageError
@@ -78,12 +79,14 @@ def site_of(installed: Installed, manifest: Manifest | None = None) -> Site:
     units = tuple(unit for unit in installed.state.units if "@." not in unit)
     manifest = manifest or installed.offer().manifest
     users = {key.authorize for key in manifest.ssh_keys if key.authorize}
+    around = look_around(installed.layout, installed.host, wants_ports=bool(manifest.firewall))
     return Site(
         layout=installed.layout,
         run=new_run(installed.layout),
         stamp=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         homes=homes(users, installed.host),
         active=bool(active_units(units, installed.host)),
+        surroundings=around,
     )
 
 

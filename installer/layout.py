@@ -119,6 +119,21 @@ class Layout:
         return self.commands_dir / f"{self.product}-ctl"
 
     @property
+    def sysctl_file(self) -> Path:
+        """The product's kernel settings."""
+        return self.root / "etc/sysctl.d" / f"90-{self.product}.conf"
+
+    @property
+    def sysctl_origin(self) -> Path:
+        """What the kernel had before the product's settings."""
+        return self.state_dir / "sysctl.json"
+
+    @property
+    def firewall_record(self) -> Path:
+        """The ports that the installer opened."""
+        return self.state_dir / "firewall.json"
+
+    @property
     def units_dir(self) -> Path:
         """The administrator's systemd units."""
         return self.root / "etc/systemd/system"

@@ -15,6 +15,7 @@ from installer.state import AnswerValue
 from installer.steps.config import RenderedConfig
 from installer.steps.images import RegisteredImage
 from installer.steps.stage import INDEX_NAME
+from installer.steps.sysctl import Setting
 from installer.steps.units import Unit
 from payload.digest import Digest
 from payload.errors import InputError, IntegrityError
@@ -65,6 +66,10 @@ class Offer:
     image_size: int
     rehearse: tuple[str, ...] | None = None
     downgrade: tuple[str, ...] | None = None
+    settings: tuple[Setting, ...] = ()
+    """Of the kernel."""
+    ports: tuple[str, ...] = ()
+    """That other hosts are to reach, such as `8080/tcp`."""
     serve: str | None = None
     """`HOST:PORT` at which other hosts get the packages; all of them stay on this host then."""
 
@@ -140,6 +145,8 @@ def make_offer(
         migrate=None if server.migrate is None else _command(server.migrate, line, context.venv),
         rehearse=None if server.rehearse is None else _command(server.rehearse, special_line, context.venv),
         downgrade=None if server.downgrade is None else _command(server.downgrade, special_line, context.venv),
+        settings=tuple(Setting(each.key, each.value) for each in manifest.sysctl),
+        ports=tuple(f"{_port(line(each.port, 'firewall.port'))}/{each.protocol}" for each in manifest.firewall),
         setup=tuple(
             SetupCommand(_command(item.command, line, context.venv), item.stdin, item.when) for item in server.setup
         ),
@@ -201,6 +208,17 @@ def serving_unit(manifest: Manifest, layout: Layout, address: str) -> Unit:
         product=product.name, title=product.title, current=str(layout.current), address=address, user=manifest.user
     )
     return Unit(f"{product.name}-repository.service", render("repo/repository.service.j2", context))
+
+
+def _port(text: str) -> int:
+    """The number of a port.
+
+    Raises:
+        InputError: `text` is none.
+    """
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 16):
+        raise InputError("bad-port", f"firewall.port: {text!r} is no port: a number from 1 to 65535")
+    return int(text)
 
 
 def unit_name(unit: str) -> str:

@@ -20,9 +20,11 @@ from installer.steps import (
     MakeLinks,
     MakeSshKey,
     MakeVenv,
+    OpenPorts,
     RegisterImages,
     RemovePackages,
     RunCommand,
+    SetSysctls,
     StageRelease,
     StartUnits,
     StopUnits,
@@ -38,6 +40,8 @@ from installer.steps.folders import Folder
 from installer.steps.links import Link
 from installer.steps.sshkey import Admission
 from installer.steps.stage import BaseRelease
+from installer.steps.sysctl import Setting
+from installer.surroundings import UNTOUCHED, Surroundings
 from payload.model import PYTHON_ARCHIVE, PYTHON_FOLDER
 from repos.dialect import Source
 from repos.nevra import Nevra
@@ -60,6 +64,7 @@ class Site:
     """What the host will remember of whose bundles it takes, where that changes."""
     base: BaseRelease | None = None
     """What an upgrade bundle is completed from."""
+    surroundings: Surroundings = UNTOUCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +250,41 @@ def units(layout: Layout, offer: Offer, before: tuple[str, ...]) -> list[AnyStep
     if not offer.units and not gone:
         return []
     return [InstallUnits(folder=layout.units_dir, units=offer.units, remove=gone, reason="systemd runs the product")]
+
+
+def kernel(site: Site, offer: Offer) -> list[AnyStep]:
+    """Kernel settings: those of the release, and no others of the product any more."""
+    if not offer.settings and not site.surroundings.has_settings:
+        return []
+    reason = "the product needs them" if offer.settings else "nothing of the product needs them"
+    return [_kernel(site.layout, offer.settings, reason)]
+
+
+def forget_kernel(site: Site) -> list[AnyStep]:
+    """Set the kernel's values back."""
+    return [_kernel(site.layout, (), "the product goes")] if site.surroundings.has_settings else []
+
+
+def _kernel(layout: Layout, settings: tuple[Setting, ...], reason: str) -> SetSysctls:
+    return SetSysctls(file=layout.sysctl_file, origin=layout.sysctl_origin, settings=settings, reason=reason)
+
+
+def firewall(site: Site, offer: Offer) -> list[AnyStep]:
+    """Open the release's ports, and close what else was opened for the product."""
+    if not offer.ports and not site.surroundings.has_ports:
+        return []
+    return [_ports(site, offer.ports, "other hosts are to reach the product")]
+
+
+def close_ports(site: Site) -> list[AnyStep]:
+    """Close what was opened."""
+    return [_ports(site, (), "the product goes")] if site.surroundings.has_ports else []
+
+
+def _ports(site: Site, ports: tuple[str, ...], reason: str) -> OpenPorts:
+    return OpenPorts(
+        record=site.layout.firewall_record, ports=ports, firewall=site.surroundings.firewall, reason=reason
+    )
 
 
 def links_of(layout: Layout, offer: Offer) -> tuple[Link, ...]:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 _NAME_MAX = 255
 
@@ -32,6 +32,10 @@ def _requirement(value: str) -> str:
     return value
 
 
+def _number_as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 """Safe as a file name, a user name and part of a unit name."""
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_relative)]
@@ -45,6 +49,10 @@ PackagePattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*?][A-Za-
 """A package's name, name.arch or NEVRA, with the wildcards * and ?."""
 ModuleStream = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*:[A-Za-z0-9._+-]+$")]
 """`NAME:STREAM`."""
+SysctlKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+([.][A-Za-z0-9_/-]+)+$")]
+"""A kernel setting, such as `net.ipv4.ip_forward`; a dot in a name is written `/`."""
+TextOrNumber = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$"), BeforeValidator(_number_as_text)]
+"""A text, or a whole number."""
 FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[^\s]+$")]

@@ -22,6 +22,8 @@ from payload.fields import (
     RelativePath,
     RpmRequirement,
     Sha256,
+    SysctlKey,
+    TextOrNumber,
     UpstreamUrl,
     Url,
 )
@@ -262,6 +264,20 @@ class SshKey(Document):
     authorize: str | None = None
 
 
+class SysctlSetting(Document):
+    """A kernel setting that the product needs."""
+
+    key: SysctlKey
+    value: TextOrNumber
+
+
+class FirewallPort(Document):
+    """A port that other hosts are to reach; `port` is a template of its number."""
+
+    port: TextOrNumber
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
 class Trust(Document):
     """Whose signatures count from this release on. A change of anything here needs a higher `version`."""
 
@@ -288,6 +304,8 @@ class Manifest(Document):
     images: tuple[Image, ...] = ()
     answers: tuple[Answer, ...] = ()
     ssh_keys: tuple[SshKey, ...] = ()
+    sysctl: tuple[SysctlSetting, ...] = ()
+    firewall: tuple[FirewallPort, ...] = ()
     preflight: Requirements = Requirements()
     trust: Trust | None = None
     """Without it, whoever signs is trusted, each key alone."""

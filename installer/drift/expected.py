@@ -14,6 +14,7 @@ from installer.state import ReleaseRecord
 from installer.steps import RegisterImages
 from installer.steps.images import LIST_NAME
 from installer.steps.stage import INDEX_NAME, is_package
+from installer.steps.sysctl import settings_text
 from payload.digest import digest_bytes
 from payload.model import Index
 
@@ -40,6 +41,9 @@ def rendered(site: Site, offer: Offer) -> Iterator[Wanted]:
     for unit in offer.units:
         path = layout.units_dir / unit.name
         yield Wanted(path, "unit", digest=digest_bytes(unit.content.encode()), mode=0o644)
+    if offer.settings:
+        text = settings_text(offer.settings)
+        yield Wanted(layout.sysctl_file, "sysctl", digest=digest_bytes(text.encode()), mode=0o644)
     for link in parts.links_of(layout, offer):
         yield Wanted(link.path, "link", "link", target=link.target)
     yield Wanted(layout.ctl, "link", digest=digest_bytes(offer.ctl.encode()), mode=_CTL_MODE)

@@ -85,6 +85,10 @@ def _outside(site: Site, offer: Offer, drift: _Drift, lost: set[Path]) -> list[A
     names = {path.name for path in drift.of("unit")}
     if units := tuple(unit for unit in offer.units if unit.name in names):
         steps.append(InstallUnits(folder=layout.units_dir, units=units, reason="systemd runs the product"))
+    if drift.of("sysctl"):
+        steps += parts.kernel(site, offer)
+    if drift.of("firewall"):
+        steps += parts.firewall(site, offer)
     return [*steps, *_links(site, offer, drift.of("link"))]
 
 

@@ -9,7 +9,20 @@ from typing import Any, Literal
 from payload.digest import Digest
 
 Part = Literal[
-    "release", "runtime", "python", "environment", "unit", "link", "folder", "config", "key", "image", "package", "run"
+    "release",
+    "runtime",
+    "python",
+    "environment",
+    "unit",
+    "link",
+    "folder",
+    "config",
+    "key",
+    "image",
+    "package",
+    "run",
+    "sysctl",
+    "firewall",
 ]
 """What of the product something belongs to."""
 Kind = Literal["changed", "missing", "mode", "owner", "disabled", "version", "unchecked", "unfinished", "edited"]

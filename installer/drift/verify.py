@@ -13,6 +13,7 @@ from installer.drift.compare import compare
 from installer.drift.environment import environment_files, python_files, runtime_files
 from installer.drift.model import Finding, Part, Wanted
 from installer.drift.packages import package_findings
+from installer.drift.surroundings import surroundings_findings
 from installer.installed import Installed, site_of
 from installer.offer import Offer
 from installer.parts import Site
@@ -73,6 +74,7 @@ def verify(installed: Installed) -> Verified:
     if offer is not None:
         findings += _units(installed, offer)
         findings += _admissions(site, offer)
+        findings += surroundings_findings(offer, installed.host)
         if offer.has_packages:
             findings += package_findings(detect(), offer, index, mirror=installed.state.mirror)
     return Verified(version, offer, len(wanted) + len(made), tuple(findings))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
 from installer.facts.model import Listener, Network
 from installer.facts.reading import answer, text
 from installer.steps import Host
+from installer.steps.firewall import Firewall
 
 _LISTEN = "0A"
 _DNS = 53
@@ -24,7 +25,7 @@ def look_at_network(host: Host, ports: Sequence[int]) -> Network:
     hostname = socket.gethostname()
     canonical = answer(host, *_LOOK_UP, "hosts", hostname) or ""
     servers = name_servers(text(Path("/etc/resolv.conf")))
-    firewall, closed = _firewall(host, ports)
+    firewall, closed = active_firewall(host, ports)
     return Network(
         listeners=_listeners(),
         hostname=hostname,
@@ -124,12 +125,16 @@ def _links(folder: Path) -> Iterable[str]:
         return
 
 
-def _firewall(host: Host, ports: Sequence[int]) -> tuple[str | None, tuple[int, ...]]:
+def active_firewall(host: Host, ports: Sequence[int]) -> tuple[Firewall | None, tuple[int, ...]]:
     """The firewall, and which of `ports` it keeps closed, as far as its rules say so plainly."""
     if answer(host, "firewall-cmd", "--state") == "running":
         closed = [port for port in ports if answer(host, "firewall-cmd", f"--query-port={port}/tcp") != "yes"]
         return "firewalld", tuple(closed)
-    for kind, argv in (("nftables", ("nft", "list", "ruleset")), ("iptables", ("iptables", "-S", "INPUT"))):
+    commands: Mapping[Firewall, tuple[str, ...]] = {
+        "nftables": ("nft", "list", "ruleset"),
+        "iptables": ("iptables", "-S", "INPUT"),
+    }
+    for kind, argv in commands.items():
         rules = answer(host, *argv)
         if rules and (opened := open_ports(rules)) is not None:
             return kind, tuple(port for port in ports if port not in opened)

@@ -19,6 +19,7 @@ from installer.steps.command import RunCommand
 from installer.steps.config import KeepConfig, WriteConfig
 from installer.steps.database import BackUpDatabase, RestoreDatabase
 from installer.steps.files import RemoveTrees, RestoreFiles, WriteFiles
+from installer.steps.firewall import OpenPorts
 from installer.steps.folders import MakeFolders
 from installer.steps.health import AwaitHealth
 from installer.steps.images import RegisterImages
@@ -34,6 +35,7 @@ from installer.steps.service import StartUnits, StopUnits
 from installer.steps.sshkey import MakeSshKey, RevokeSshKey
 from installer.steps.stage import StageRelease
 from installer.steps.swap import SwapContents
+from installer.steps.sysctl import SetSysctls
 from installer.steps.units import InstallUnits
 from installer.steps.unpack_backup import UnpackBackup
 from installer.steps.user import MakeUser
@@ -54,6 +56,7 @@ __all__ = [
     "MakeVenv",
     "MigrateDatabase",
     "Nothing",
+    "OpenPorts",
     "RecordState",
     "RegisterImages",
     "RehearseMigration",
@@ -66,6 +69,7 @@ __all__ = [
     "Runner",
     "SetAside",
     "SetRights",
+    "SetSysctls",
     "StageRelease",
     "StartUnits",
     "Step",

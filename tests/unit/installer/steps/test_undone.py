@@ -21,6 +21,7 @@ from installer.steps import (
     MakeUser,
     MakeVenv,
     MigrateDatabase,
+    OpenPorts,
     RecordState,
     RegisterImages,
     RehearseMigration,
@@ -32,6 +33,7 @@ from installer.steps import (
     RunCommand,
     SetAside,
     SetRights,
+    SetSysctls,
     StageRelease,
     StartUnits,
     StopUnits,
@@ -70,6 +72,7 @@ SAMPLES: tuple[AnyStep, ...] = (
     MakeUser(user="app", home=HERE, reason=WHY),
     MakeVenv(venv=HERE, wheels=HERE, requirements=HERE, pip=HERE, python="python3", reason=WHY),
     MIGRATE,
+    OpenPorts(record=HERE, ports=("80/tcp",), firewall="firewalld", reason=WHY),
     RecordState(path=HERE, state=None, reason=WHY),
     RegisterImages(folder=HERE, images=(), reason=WHY),
     RehearseMigration(database=HERE, copy=HERE, argv=("app",), user="app", reason=WHY),
@@ -81,6 +84,7 @@ SAMPLES: tuple[AnyStep, ...] = (
     RunCommand(what="set up", argv=("app",), user="app", cwd=HERE, reason=WHY),
     SetAside(path=HERE, reason=WHY),
     SetRights(files=(), reason=WHY),
+    SetSysctls(file=HERE, origin=HERE, reason=WHY),
     STAGE,
     StartUnits(units=("app.service",), reason=WHY),
     StopUnits(units=("app.service",), reason=WHY),
@@ -122,7 +126,7 @@ def test_plans_show_it_and_journals_do_not_hold_it() -> None:
     lines = plan.lines()
     assert len(lines) == 2 * len(SAMPLES) - len(SILENT)
     assert lines[lines.index("    undo: point it where it pointed before, or remove it if it is new") - 1].startswith(
-        f"27. switch {HERE} to releases/1"
+        f"29. switch {HERE} to releases/1"
     )
     assert [step["undo"] for step in plan.shown()["steps"]] == [step.undone() for step in SAMPLES]
     assert load_plan(plan.to_body()) == plan
