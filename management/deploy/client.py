@@ -47,13 +47,18 @@ class AgentClient:
             raise AgentRefusedError(f"{response.url}: {reason}")
         return answer
 
-    def begin(self, path: str, body: dict[str, Any], task: str, callback: str, *, timeout: float = 10) -> None:
+    def begin(
+        self, path: str, body: dict[str, Any], task: str, callback: str, *, seconds: float, timeout: float = 10
+    ) -> None:
         """Have the agent do `path` as `task`: it answers at once, and POSTs the result to `callback` when it is done.
+
+        What is not done after so many `seconds` the agent gives up by itself.
 
         Raises:
             AgentError: it did not take the call.
         """
-        self._post(path, body, {"taskuuid": task, "callbackurl": callback}, timeout)
+        headers = {"taskuuid": task, "callbackurl": callback, "timeoutseconds": f"{seconds:.3f}"}
+        self._post(path, body, headers, timeout)
 
     def _post(self, path: str, body: dict[str, Any], headers: dict[str, str], timeout: float) -> httpx.Response:
         host = f"[{self.address}]" if ":" in self.address else self.address

@@ -56,7 +56,8 @@ def call_agent(node: "Node", agent: Agent, address: str, path: str, body: dict[s
     task, box = node.tasks.open()
     try:
         callback = node.config.callback_url(CALLBACK_PATH)
-        node.deployer.client(agent, address).begin(path, body, task, callback, timeout=min(BEGIN_SECONDS, seconds))
+        client = node.deployer.client(agent, address)
+        client.begin(path, body, task, callback, seconds=seconds, timeout=min(BEGIN_SECONDS, seconds))
         answer = box.get(timeout=max(0.0, ends - time.monotonic()))
     except AgentRefusedError as error:
         raise ApiError("SYS.1006", str(error)) from error

@@ -4,7 +4,7 @@ What is not real is the way to the host: an `ssh` first on PATH prints what a lo
 speak through the real agents' own protocol module, and answer what a test says.
 """
 
-import importlib.util
+import importlib
 import secrets
 import sys
 import threading
@@ -77,11 +77,7 @@ def _serving(home: Path, agent: Agent, address: str, token: str, answers: Answer
 
 
 def _protocol(agent: Agent) -> ModuleType:
-    name = f"sealift_{agent.name}_agent_rpc"
-    file = ROOT / "management" / "agents" / agent.name / f"sealift_{agent.name}_agent" / "rpc.py"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    folder = str(ROOT / "management" / "agents" / agent.name)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    return importlib.import_module(f"sealift_{agent.name}_agent.rpc")

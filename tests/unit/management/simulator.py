@@ -5,6 +5,7 @@ It passes the same contract as the real agent (test_agent_contract.py).
 
 import json
 import queue
+import re
 import threading
 import time
 import urllib.request
@@ -14,6 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Body = dict[str, Any]
+_PATH = re.compile(
+    r"/.+/((root|data)Volumes/acct-\w+/vol-\w+/\w+\.\w+|imagecache/template/\w+/\w+\.\w+"
+    r"|(root|data)VolumeTemplates/acct-\w+/\w+/[^/]+\.template)"
+)
 
 
 class RefusedError(Exception):
@@ -100,31 +105,32 @@ class Simulator:
         return {"hostUuid": self.host_uuid}
 
     def _host_fact(self, _body: Body) -> Body:
-        return {"hostName": self.address, "kernelVersion": "simulated"}
+        return {"hostName": self.address, "kernelVersion": "simulated", "missing": []}
 
     def _host_capacity(self, _body: Body) -> Body:
         return {"cpuNum": self.cpus, "cpuSpeed": 1000, "usedCpu": 0, "totalMemory": self.memory, "usedMemory": 0}
 
     def _vm_start(self, body: Body) -> None:
-        vm, root = _text(body, "vmInstanceUuid"), body["rootVolume"]["installPath"]
+        vm, root = _uuid(body, "vmInstanceUuid"), _path(body["rootVolume"], "installPath")
         if root not in self.files:
             raise RefusedError(f"{root} does not exist")
         self.vms[vm] = "Running"
 
     def _vm_stop(self, body: Body) -> None:
-        self.vms.pop(_text(body, "uuid"), None)
+        self.vms.pop(_uuid(body, "uuid"), None)
 
     _vm_destroy = _vm_stop
 
     def _vm_reboot(self, body: Body) -> None:
-        if _text(body, "uuid") not in self.vms:
+        if _uuid(body, "uuid") not in self.vms:
             raise RefusedError("the VM does not run")
 
     def _vm_vmsync(self, _body: Body) -> Body:
         return {"states": dict(self.vms)}
 
     def _vm_checkstate(self, body: Body) -> Body:
-        return {"states": {uuid: self.vms.get(uuid, "Shutdown") for uuid in body["vmUuids"]}}
+        asked = [_uuid({"vmUuids": each}, "vmUuids") for each in body["vmUuids"]]
+        return {"states": {uuid: self.vms.get(uuid, "Shutdown") for uuid in asked}}
 
     def _vm_migrate(self, body: Body) -> None:
         self.vms.pop(_text(body, "vmUuid"))
@@ -136,14 +142,15 @@ class Simulator:
         self._disks(body).discard(_text(body["volume"], "volumeUuid"))
 
     def _vm_volume_takesnapshot(self, body: Body) -> Body:
-        old, new = _text(body, "volumeInstallPath"), _text(body, "installPath")
+        old, new = _path(body, "volumeInstallPath"), _path(body, "installPath")
         if old not in self.files:
             raise RefusedError(f"{old} does not exist")
         self.files.setdefault(new, 0)
         return {"snapshotInstallPath": old, "newVolumeInstallPath": new, "size": self.files[old]}
 
     def _vm_volume_mergesnapshot(self, body: Body) -> None:
-        if _text(body, "destPath") not in self.files or (not body["fullRebase"] and body["srcPath"] not in self.files):
+        needed = {_path(body, "destPath")} | (set() if body["fullRebase"] else {_path(body, "srcPath")})
+        if not needed <= self.files.keys():
             raise RefusedError("a file of the chain is missing")
 
     _localstorage_snapshot_offlinemerge = _vm_volume_mergesnapshot
@@ -155,15 +162,29 @@ class Simulator:
         return self.disks.setdefault(vm, set())
 
     def _localstorage_volume_createempty(self, body: Body) -> None:
-        self.files[_text(body, "installUrl")] = body["size"]
+        self.files.setdefault(_path(body, "installUrl"), body["size"])
 
-    _localstorage_volume_createvolumefromcache = _localstorage_volume_createempty
+    def _localstorage_volume_createvolumefromcache(self, body: Body) -> None:
+        _path(body, "templatePathInCache")
+        self._localstorage_volume_createempty(body)
 
     def _localstorage_delete(self, body: Body) -> None:
-        self.files.pop(_text(body, "path"), None)
+        self.files.pop(_path(body, "path"), None)
+
+    def _sftpbackupstorage_echo(self, _body: Body) -> None:
+        return
+
+    def _sftpbackupstorage_connect(self, body: Body) -> Body:
+        _text(body, "storagePath")
+        return {"totalCapacity": 1 << 40, "availableCapacity": 1}
 
     def _sftpbackupstorage_download(self, body: Body) -> Body:
-        path, ends = _text(body, "installPath"), time.monotonic() + body["timeout"]
+        path, ends = _path(body, "installPath"), time.monotonic() + body["timeout"]
+        if path not in self.files:
+            self._fetch(path, body, ends)
+        return {"md5Sum": "not calculated", "size": self.files[path], "totalCapacity": 1 << 40, "availableCapacity": 1}
+
+    def _fetch(self, path: str, body: Body, ends: float) -> None:
         self.halves[path] = 0
         try:
             with urllib.request.urlopen(body["url"], timeout=body["timeout"]) as source:
@@ -171,22 +192,37 @@ class Simulator:
                     if path not in self.halves or time.monotonic() > ends:
                         raise RefusedError(f"the download to {path} was ended")
                     self.halves[path] += len(block)
+                if self.halves[path] != int(source.headers.get("Content-Length", self.halves[path])):
+                    raise RefusedError("the download ended too early")
             self.files[path] = self.halves[path]
         except OSError as error:
             raise RefusedError(f"{body['url']}: {error}") from error
         finally:
             self.halves.pop(path, None)
-        return {"md5Sum": "not calculated", "size": self.files[path], "totalCapacity": 1 << 40, "availableCapacity": 1}
 
     def _sftpbackupstorage_delete(self, body: Body) -> None:
-        self.halves.pop(_text(body, "installPath"), None)
-        self.files.pop(_text(body, "installPath"), None)
+        self.halves.pop(_path(body, "installPath"), None)
+        self.files.pop(_path(body, "installPath"), None)
 
 
 def _text(body: Body, name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not value:
         raise RefusedError(f"{name} must be given")
+    return value
+
+
+def _uuid(body: Body, name: str) -> str:
+    value = _text(body, name)
+    if not re.fullmatch("[0-9a-f]{32}", value):
+        raise RefusedError(f"{name} is no UUID")
+    return value
+
+
+def _path(body: Body, name: str) -> str:
+    value = _text(body, name)
+    if not _PATH.fullmatch(value) or ".." in value.split("/"):
+        raise RefusedError(f"{name} is no path of a storage")
     return value
 
 

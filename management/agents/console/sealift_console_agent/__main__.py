@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .calls import CallError
 from .proxy import ProxyError, running
-from .rpc import Call, CallError, RpcServer, Settings
+from .rpc import Call, RpcServer, Settings
 from .tokens import Access, TokenStore
 
 PROXY_PORT = 4900

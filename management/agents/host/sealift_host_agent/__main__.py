@@ -1,53 +1,40 @@
-"""Start the host agent: `sealift-host-agent --config FILE`."""
+"""Start the host agent: `sealift-host-agent --config FILE`.
+
+It does the management server's work on this host: VMs by QEMU, volumes and snapshots by qemu-img.
+"""
 
 import argparse
 import logging
-import threading
 from pathlib import Path
-from typing import Any
 
 from . import __version__
-from .facts import capacity, identity, qemu_img_version
-from .rpc import Call, CallError, RpcServer, Settings
+from .agent import HostAgent
+from .machines import Machines
+from .rpc import RpcServer, Settings
+from .volumes import Volumes
 
-
-class HostAgent:
-    """Remembers which host the server says this is; forgets it when it restarts, and so the server notices."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._host_uuid: str | None = None
-
-    def calls(self) -> dict[str, Call]:
-        return {
-            "/host/connect": self.connect,
-            "/host/ping": self.ping,
-            "/host/echo": lambda _body: {},
-            "/host/fact": lambda _body: identity(),
-            "/host/capacity": lambda _body: capacity(),
-        }
-
-    def connect(self, body: dict[str, Any]) -> dict[str, Any]:
-        uuid = body.get("hostUuid")
-        if not isinstance(uuid, str) or not uuid:
-            raise CallError("hostUuid must be given")
-        with self._lock:
-            self._host_uuid = uuid
-        version = qemu_img_version()
-        return {"agentVersion": __version__, **({"qemuVersion": version} if version else {})}
-
-    def ping(self, _body: dict[str, Any]) -> dict[str, Any]:
-        with self._lock:
-            return {"hostUuid": self._host_uuid}
+ACCELERATORS = "kvm,tcg"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Sealift host agent")
-    parser.add_argument("--config", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        description="Sealift host agent: runs VMs on this host for the management server.",
+        epilog="VMs go on when the agent ends; one that starts finds them again in its state folder.",
+    )
+    parser.add_argument("--config", type=Path, required=True, help="agent.json, as the deployment writes it")
+    parser.add_argument(
+        "--accelerators",
+        default=ACCELERATORS,
+        metavar="NAMES",
+        help="what QEMU is to try, in this order (default: %(default)s; tcg works everywhere, and is slow)",
+    )
     parser.add_argument("--version", action="version", version=__version__)
-    settings = Settings.load(parser.parse_args().config)
+    options = parser.parse_args()
+    settings = Settings.load(options.config)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    with RpcServer(settings, HostAgent().calls()) as server:
+    machines = Machines(settings.state_dir / "vms", options.accelerators.split(","))
+    agent = HostAgent(machines, Volumes(machines, settings.token))
+    with RpcServer(settings, agent.calls()) as server:
         logging.info("listening on %s:%d", settings.listen_address, settings.listen_port)
         server.serve_forever()
 

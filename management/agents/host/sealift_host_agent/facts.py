@@ -2,9 +2,11 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
+
+from .calls import run
+from .qemu import PROGRAMS
 
 PROC = Path("/proc")
 
@@ -23,7 +25,10 @@ def capacity(proc: Path = PROC) -> dict[str, Any]:
 
 
 def identity(proc: Path = PROC) -> dict[str, Any]:
-    """Kernel, CPU virtualization flag and qemu-img, each left out when the host has none."""
+    """Kernel, CPU virtualization flag, QEMU and qemu-img, each left out when the host has none.
+
+    `missing` are the programs without which it runs no VMs.
+    """
     facts: dict[str, Any] = {
         "hostName": (proc / "sys/kernel/hostname").read_text().strip(),
         "kernelVersion": (proc / "sys/kernel/osrelease").read_text().strip(),
@@ -31,21 +36,22 @@ def identity(proc: Path = PROC) -> dict[str, Any]:
     flag = re.search(r"^flags\s*:.*\b(vmx|svm)\b", _cpuinfo(proc), re.MULTILINE)
     if flag:
         facts["hvmCpuFlag"] = flag[1]
-    version = qemu_img_version()
-    if version:
-        facts["qemuImgVersion"] = version
-    return facts
+    versions = {"qemuVersion": qemu_version(), "qemuImgVersion": _version("qemu-img")}
+    missing = [
+        name for name, found in zip(("qemu-system-x86_64", "qemu-img"), versions.values(), strict=True) if not found
+    ]
+    return {**facts, **{name: version for name, version in versions.items() if version}, "missing": missing}
 
 
-def qemu_img_version() -> str | None:
-    """The version of qemu-img, or None on a host without it."""
-    program = shutil.which("qemu-img")
-    if program is None:
+def qemu_version() -> str | None:
+    """The version of QEMU, or None on a host without it."""
+    return next(filter(None, map(_version, PROGRAMS)), None)
+
+
+def _version(program: str) -> str | None:
+    if shutil.which(program) is None:
         return None
-    done = subprocess.run(
-        [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False
-    )
-    found = re.search(r"version (\S+)", done.stdout)
+    found = re.search(r"version (\S+)", run([program, "--version"]))
     return found[1] if found else None
 
 

@@ -2,12 +2,15 @@
 
 Standard library only, so that an agent is one small wheel. Answers are `{"success": true, ...}` or
 `{"success": false, "error": "..."}`; a wrong token is 401, an unknown path 404. A call with the headers `taskuuid`
-and `callbackurl` is long: it is answered at once with nothing, and its result is POSTed to that URL.
+and `callbackurl` is long: it is answered at once with nothing, and its result is POSTed to that URL. The header
+`timeoutseconds` says how long the caller waits: what is not done by then is given up. Some paths answer with a file.
 """
 
 import hmac
 import json
 import logging
+import os
+import re
 import socket
 import ssl
 import urllib.request
@@ -17,17 +20,18 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingTCPServer
+from types import MappingProxyType
 from typing import Any
+
+from .calls import DEFAULT_SECONDS, CallError, limited
 
 log = logging.getLogger(__name__)
 
 Call = Callable[[dict[str, Any]], dict[str, Any]]
+File = Callable[[dict[str, Any]], Path]
+"""A call that is answered with a file."""
 MAX_BODY = 1 << 20
 REPORT_SECONDS = 30
-
-
-class CallError(Exception):
-    """A call cannot be done; its text is the answer's `error`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,13 @@ class RpcServer(ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, settings: Settings, calls: Mapping[str, Call]) -> None:
+    def __init__(
+        self, settings: Settings, calls: Mapping[str, Call], files: Mapping[str, File] = MappingProxyType({})
+    ) -> None:
         self.address_family = socket.AF_INET6 if ":" in settings.listen_address else socket.AF_INET
         self.token = settings.token
         self.calls = calls
+        self.files = files
         self.server_ca = settings.server_ca
         super().__init__((settings.listen_address, settings.listen_port), _Request)
 
@@ -102,15 +109,23 @@ class _Request(BaseHTTPRequestHandler):
         if not hmac.compare_digest(self.headers.get("Authorization", "").encode(), expected):
             self._answer(HTTPStatus.UNAUTHORIZED, {"success": False, "error": "a valid token is needed"})
             return
-        call = self.server.calls.get(self.path.rstrip("/"))
-        if call is None:
+        path = self.path.rstrip("/")
+        call, file = self.server.calls.get(path), self.server.files.get(path)
+        if call is None and file is None:
             self._answer(HTTPStatus.NOT_FOUND, {"success": False, "error": f"no call {self.path}"})
             return
         try:
-            body = self._body()
+            body, seconds = self._body(), self._seconds()
         except CallError as error:
             self._answer(HTTPStatus.OK, {"success": False, "error": str(error)})
             return
+        with limited(seconds):
+            if file is not None:
+                self._send(file, body)
+            elif call is not None:
+                self._serve(call, body)
+
+    def _serve(self, call: Call, body: dict[str, Any]) -> None:
         task, callback = self.headers.get("taskuuid"), self.headers.get("callbackurl")
         if task and callback:
             # A long call: answer now, work in this thread after that, and tell the caller where it asked to be told.
@@ -121,6 +136,25 @@ class _Request(BaseHTTPRequestHandler):
             report(callback, task, self._do(call, body), self.server.server_ca)
         else:
             self._answer(HTTPStatus.OK, self._do(call, body))
+
+    def _send(self, file: File, body: dict[str, Any]) -> None:
+        try:
+            stream = file(body).open("rb")
+        except (CallError, OSError) as error:
+            self._answer(HTTPStatus.NOT_FOUND, {"success": False, "error": str(error)})
+            return
+        with stream:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", "application/octet-stream")
+            self.send_header("Content-Length", str(os.fstat(stream.fileno()).st_size))
+            self.end_headers()
+            self.connection.sendfile(stream)
+
+    def _seconds(self) -> float:
+        value = self.headers.get("timeoutseconds", str(DEFAULT_SECONDS))
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+            raise CallError("timeoutseconds must be a number")
+        return float(value)
 
     def _do(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -1,0 +1,1 @@
+../../host/sealift_host_agent/calls.py

@@ -1,0 +1,217 @@
+"""The VMs of this host: a QEMU process each, and a folder that says which. Nothing of them is only in memory.
+
+A VM outlives the agent; an agent that starts finds it by its folder, its pid file and the uuid in its command line.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from . import networks
+from .calls import CallError, Locks, launch, left, limited
+from .qemu import Machine, command
+from .qmp import Qmp, talking
+
+KILL_SECONDS = 5.0
+"""What QEMU gets to end in order, before it is killed."""
+UNDO_SECONDS = 10.0
+
+
+class Machines:
+    """The VMs that have a folder in `folder`."""
+
+    def __init__(self, folder: Path, accelerators: Sequence[str]) -> None:
+        self._folder = folder
+        self._accelerators = tuple(accelerators)
+        self._locks = Locks()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def start(self, machine: Machine) -> None:
+        """Run the VM, unless it runs.
+
+        Raises:
+            CallError: it cannot be; nothing is left of it then.
+        """
+        with self._locks(machine.uuid):
+            if self.runs(machine.uuid):
+                return
+            self._forget(machine.uuid)
+            folder = self._of(machine.uuid)
+            folder.mkdir(mode=0o700)
+            try:
+                (folder / "nics").write_text(json.dumps([nic.name for nic in machine.nics]), encoding="ascii")
+                for nic in machine.nics:
+                    networks.plug(nic)
+                self._launch(machine)
+            except (CallError, OSError):
+                with limited(UNDO_SECONDS):
+                    self._end(machine.uuid)
+                raise
+
+    def stop(self, uuid: str, seconds: float) -> None:
+        """Press the VM's power button; one that still runs after so many seconds is ended."""
+        with self._locks(uuid):
+            if self.runs(uuid):
+                with self._talk(uuid) as talk:
+                    talk.do("system_powerdown")
+                self._wait(uuid, min(seconds, max(0.0, left() - 2 * KILL_SECONDS)))
+            self._end(uuid)
+
+    def destroy(self, uuid: str) -> None:
+        """End the VM at once, whatever else is being done with it: that fails."""
+        pid = self._pid(uuid)
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+        with self._locks(uuid):
+            self._end(uuid)
+
+    def reboot(self, uuid: str, seconds: float) -> None:
+        """Have the guest shut down, and start again in the same QEMU; after so many seconds it is reset.
+
+        Raises:
+            CallError: it does not run.
+        """
+        with self.talk(uuid) as talk:
+            talk.do("set-action", shutdown="pause")
+            try:
+                talk.do("system_powerdown")
+                ends = time.monotonic() + min(seconds, max(0.0, left() - KILL_SECONDS))
+                while time.monotonic() < ends and talk.do("query-status")["status"] != "shutdown":
+                    time.sleep(0.1)
+                talk.do("system_reset")
+            finally:
+                talk.do("set-action", shutdown="poweroff")
+            talk.do("cont")
+
+    @contextmanager
+    def talk(self, uuid: str) -> Iterator[Qmp]:
+        """A conversation with the running VM, the only one there is.
+
+        Raises:
+            CallError: it does not run.
+        """
+        with self._locks(uuid), self._talk(uuid) as talk:
+            yield talk
+
+    @contextmanager
+    def _talk(self, uuid: str) -> Iterator[Qmp]:
+        if not self.runs(uuid):
+            raise CallError(f"VM {uuid} does not run on this host")
+        with talking(self._of(uuid) / "qmp") as talk:
+            yield talk
+
+    def _launch(self, machine: Machine) -> None:
+        """Start QEMU, and return when it has made everything and answers.
+
+        Raises:
+            CallError: it has ended, and says why; or the time is over.
+        """
+        folder = self._of(machine.uuid)
+        words = command(machine, self._accelerators, folder / "pid", folder / "qmp")
+        process = launch(words, folder / "log")
+        while True:
+            if process.poll() is not None:
+                said = (folder / "log").read_text(errors="replace").strip()
+                raise CallError(f"QEMU has ended with {process.returncode}: {said[-1000:]}")
+            left()
+            # It does not listen yet, or is about to end.
+            with suppress(CallError), self._talk(machine.uuid) as talk:
+                talk.do("query-status")
+                return
+            time.sleep(0.02)
+
+    def runs(self, uuid: str) -> bool:
+        """Whether the VM runs on this host."""
+        return self._pid(uuid) is not None
+
+    def running(self) -> list[str]:
+        """The VMs that run on this host; what is left of others is removed."""
+        found = []
+        for uuid in sorted(each.name for each in self._folder.iterdir()):
+            if self.runs(uuid):
+                found.append(uuid)
+            else:
+                with self._locks(uuid):
+                    if not self.runs(uuid):
+                        self._forget(uuid)
+        return found
+
+    def user_of(self, file: Path) -> str | None:
+        """The VM that has the file open, if one has."""
+        return next((uuid for uuid in self.running() if str(file) in _open_files(self._pid(uuid))), None)
+
+    def _of(self, uuid: str) -> Path:
+        return self._folder / uuid
+
+    def _pid(self, uuid: str) -> int | None:
+        """The process of the VM. Its command line is looked at: after a restart of the host the number is another's."""
+        try:
+            pid = int((self._of(uuid) / "pid").read_text(encoding="ascii"))
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if uuid.encode() in words else None
+
+    def _wait(self, uuid: str, seconds: float) -> bool:
+        """Whether the VM has ended within so many seconds."""
+        pid = self._pid(uuid)
+        if pid is None:
+            return True
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return True
+        try:
+            poll = select.poll()
+            poll.register(process, select.POLLIN)
+            return bool(poll.poll(seconds * 1000))
+        finally:
+            os.close(process)
+
+    def _end(self, uuid: str) -> None:
+        """End the VM, in order if QEMU still can, and forget it.
+
+        Raises:
+            CallError: it cannot be ended.
+        """
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            pid = self._pid(uuid)
+            if pid is not None:
+                os.kill(pid, number)
+                self._wait(uuid, KILL_SECONDS)
+        if self.runs(uuid):
+            raise CallError(f"VM {uuid} does not end, not even when it is killed")
+        self._forget(uuid)
+
+    def _forget(self, uuid: str) -> None:
+        """Remove what a VM that does not run has left."""
+        folder = self._of(uuid)
+        for name in _nics(folder / "nics"):
+            networks.unplug(name)
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def _open_files(pid: int | None) -> set[str]:
+    """The files that the process has open; none when it has ended."""
+    found = set()
+    with suppress(FileNotFoundError):
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.add(str(each.readlink()))
+    return found
+
+
+def _nics(file: Path) -> list[str]:
+    try:
+        found: Any = json.loads(file.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return []
+    return [str(name) for name in found]

@@ -1,0 +1,153 @@
+"""Agents for tests of the protocol: simulated ones and real processes, behind one face."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from abc import ABC, abstractmethod
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+from management.deploy.client import AgentClient
+from tests.unit.management.simulator import Body, Callbacks, Simulator
+
+AGENTS = Path(__file__).parents[3] / "management" / "agents"
+TOKEN = "agent-token-of-this-test"
+ACCOUNT = uuid.uuid4().hex
+PATIENCE = 60.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+class Rig(ABC):
+    """An agent of a host (`host`) or of a backup storage (`storage`) that runs, a folder, and a place for results."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.port = free_port()
+        self.client = AgentClient("127.0.0.1", self.port, TOKEN)
+        # Short: the path of a socket in it has at most 107 characters.
+        self.folder = Path(tempfile.mkdtemp(prefix="agent-", dir="/var/tmp"))
+        self.root = self.folder / "storage"
+        self._stack = ExitStack()
+        self._callbacks = Callbacks()
+        server, self._url = self._callbacks.serve()
+        self._stack.callback(server.server_close)
+        self._stack.callback(server.shutdown)
+
+    def call(self, command: str, /, *, seconds: float = PATIENCE, **body: Any) -> Body:
+        """Have the agent do it as the server does, and wait for the result, which comes exactly once."""
+        task = uuid.uuid4().hex
+        self.client.begin(command, body, task, self._url, seconds=seconds)
+        told, answer = self._callbacks.results.get(timeout=PATIENCE)
+        assert told == task
+        return answer
+
+    def volume(self, kind: str = "root") -> str:
+        """The path of a new volume's file, as the server makes it."""
+        name = uuid.uuid4().hex
+        return f"{self.root}/{kind}Volumes/acct-{ACCOUNT}/vol-{name}/{name}.qcow2"
+
+    def image(self) -> str:
+        """The path of a new image on a backup storage, as the server makes it."""
+        return f"{self.root}/rootVolumeTemplates/acct-{ACCOUNT}/{uuid.uuid4().hex}/an image.qcow2.template"
+
+    @abstractmethod
+    def start(self) -> None: ...
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End the agent, as a restart of its service does; what it runs goes on."""
+
+    @abstractmethod
+    def has(self, path: str) -> bool:
+        """Whether this file of a storage is there, and whole."""
+
+    def close(self) -> None:
+        """End everything, the VMs too."""
+        self.stop()
+        self._stack.close()
+        shutil.rmtree(self.folder)
+
+
+class SimulatedRig(Rig):
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.host = Simulator("127.0.0.1", self.port, TOKEN)
+
+    def start(self) -> None:
+        self.host.start()
+
+    def stop(self) -> None:
+        self.host.stop()
+
+    def has(self, path: str) -> bool:
+        return path in self.host.files
+
+
+class RealRig(Rig):
+    """The agent's own process, as its unit starts it."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.log = self.folder / "log"
+        (self.folder / "token").write_text(TOKEN + "\n")
+        config = {
+            "listen_address": "127.0.0.1",
+            "listen_port": self.port,
+            "state_dir": str(self.folder / "state"),
+            "token_file": str(self.folder / "token"),
+            "server_ca_file": str(self.folder / "ca.pem"),
+        }
+        (self.folder / "agent.json").write_text(json.dumps(config))
+        trustme.CA().cert_pem.write_to_path(self.folder / "ca.pem")
+        self._agent: subprocess.Popen[bytes] | None = None
+
+    @property
+    def options(self) -> list[str]:
+        # Guests do not run by KVM on every machine that has it.
+        return ["--accelerators", "tcg"] if self.kind == "host" else ["--imports", str(self.folder / "imports")]
+
+    def start(self) -> None:
+        argv = [sys.executable, "-P", "-m", f"sealift_{self.kind}_agent", "--config", str(self.folder / "agent.json")]
+        environment = {**os.environ, "PYTHONPATH": str(AGENTS / self.kind)}
+        with self.log.open("ab") as stream:
+            self._agent = subprocess.Popen([*argv, *self.options], stderr=stream, env=environment, cwd="/")
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            assert self._agent.poll() is None, self.log.read_text()
+            with suppress(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            time.sleep(0.02)
+        raise AssertionError(self.log.read_text())
+
+    def stop(self) -> None:
+        if self._agent is not None:
+            self._agent.terminate()
+            self._agent.wait(10)
+            self._agent = None
+
+    def has(self, path: str) -> bool:
+        return Path(path).is_file()
+
+    def close(self) -> None:
+        if self._agent is not None and self.kind == "host":
+            for vm in self.call("/vm/vmsync")["states"]:
+                assert self.call("/vm/destroy", uuid=vm) == {"success": True}
+        super().close()
+
+
+RIGS: dict[str, type[Rig]] = {"simulator": SimulatedRig, "real": RealRig}
