@@ -1,7 +1,7 @@
 """Taking members out of a bundle: by chunks, on all cores, each chunk checked in the pass that writes it.
 
-Where the file system can share blocks, a raw member is cloned and then checked as it lies in the new file. Memory use
-is bounded by the number of workers, whatever the size.
+Where the file system can share blocks, a raw member is cloned and then checked: the blocks are the same, and those of
+the bundle may be in memory already. Memory use is bounded by the number of workers, whatever the size.
 """
 
 from __future__ import annotations
@@ -137,11 +137,11 @@ class Extraction:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            act = self._check_cloned if self._clone(member.blob, fd) else self._write
+            cloned = self._clone(member.blob, fd)
         finally:
             os.close(fd)
         for piece in pieces_of(member.blob):
-            yield piece, pool.submit(act, piece, path)
+            yield piece, pool.submit(self._check, piece) if cloned else pool.submit(self._write, piece, path)
 
     def _clone(self, blob: Blob, target: int) -> bool:
         """Share the member's blocks with the new file. They reach into the gap behind it: that is cut off."""
@@ -165,15 +165,6 @@ class Extraction:
         sound = intact(self.volumes, piece.offset, piece.size, piece.digest)
         self.report(piece.size)
         return sound
-
-    def _check_cloned(self, piece: Piece, path: Path) -> bool:
-        total = hashlib.sha256()
-        with path.open("rb", buffering=0) as file:
-            file.seek(piece.start)
-            for _ in range(0, piece.size, CHUNK):
-                total.update(file.read(min(CHUNK, piece.start + piece.size - file.tell())))
-        self.report(piece.size)
-        return piece.digest == f"sha256:{total.hexdigest()}"
 
     def _write(self, piece: Piece, path: Path) -> bool:
         plain = content(self.volumes, piece)
