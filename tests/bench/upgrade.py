@@ -21,7 +21,7 @@ from pathlib import Path
 
 from payload.digest import digest_file
 from payload.patch import apply_patch, make_patch
-from tests.bench.bundle import call, make_payload, median
+from tests.bench.measure import call, make_payload, median
 
 _LEVEL = "-12"
 
