@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from management.server.commanderror import CommandError
+
 AUTHORITY_DAYS = 20 * 365
 NODE_DAYS = 397
 RENEWED_BEFORE = timedelta(days=60)
@@ -31,7 +33,7 @@ RENEWED_BEFORE = timedelta(days=60)
 BACKDATED = timedelta(days=1)
 
 
-class CertificateError(Exception):
+class CertificateError(CommandError):
     """The certificates cannot be used; the text says what to do."""
 
 

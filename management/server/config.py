@@ -11,14 +11,18 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from management.deploy.packages import PackageSource
+from management.server.commanderror import EXIT_USAGE, CommandError
 
 PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_+.-]*$")]
 LOOPBACK = "127.0.0.1"
 TIMEOUTS = "timeouts.properties"
+_POSTGRESQL = "postgresql+psycopg"
 
 
-class ConfigError(Exception):
+class ConfigError(CommandError):
     """The configuration file cannot be used; the text lists every mistake."""
+
+    code = EXIT_USAGE
 
 
 class DatabaseConfig(BaseModel):
@@ -92,7 +96,7 @@ class Config(BaseModel):
         """
         if self.database.url is None:
             return sqlite_url(self.data_dir / "sealift.db")
-        url = make_url(self.database.url).set(drivername="postgresql+psycopg")
+        url = make_url(self.database.url).set(drivername=_POSTGRESQL)
         if self.database.password_file is None:
             return url
         try:
@@ -133,6 +137,13 @@ class Config(BaseModel):
 def sqlite_url(file: Path) -> URL:
     """An SQLite database in `file`."""
     return URL.create("sqlite", database=str(file))
+
+
+def copy_url(copy: str) -> URL:
+    """A copy of the database: the path of a file, or a URL of PostgreSQL, whose password is libpq's affair."""
+    if copy.startswith("postgresql://"):
+        return make_url(copy).set(drivername=_POSTGRESQL)
+    return sqlite_url(Path(copy))
 
 
 def load_config(path: Path) -> Config:

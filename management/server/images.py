@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import select
 
 from management.server.clock import now
+from management.server.commanderror import CommandError
 from management.server.database import Database
 from management.server.models.images import ImageVO
 
 
-class ImageError(Exception):
+class ImageError(CommandError):
     """The list of images cannot be used, or an image is not what the list says."""
 
 

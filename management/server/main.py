@@ -3,38 +3,26 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused because the schema is newer.
 """
 
-import asyncio
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from management import __version__
-from management.deploy.deployer import Deployer, DeployError, Places
-from management.deploy.desired import Target
-from management.effects import Processes
-from management.server import apis, images, logs, passwords, schema, serving
-from management.server.certificates import CertificateError, Certificates
-from management.server.config import Config, ConfigError, load_config, sqlite_url
-from management.server.database import Database
-from management.server.messages import discover
-from management.server.openapi import describe_api
+from management.server.commanderror import CommandError
+from management.server.config import Config, copy_url, load_config
 
-EXIT_FAILED, EXIT_USAGE, EXIT_NEWER_SCHEMA = 1, 2, 3
+if TYPE_CHECKING:
+    from management.server.database import Database
+
+# Modules are imported by the commands that need them: an upgrade runs several while the product is away.
+# ruff: noqa: PLC0415
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-
-
-class Failure(Exception):
-    """The command ends with `code` and this text."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 @cli.callback()
@@ -55,6 +43,10 @@ def version() -> None:
 @cli.command()
 def openapi() -> None:
     """Print the API's OpenAPI document."""
+    from management.server import apis
+    from management.server.messages import discover
+    from management.server.openapi import describe_api
+
     typer.echo(json.dumps(describe_api(discover(apis), __version__), indent=2))
 
 
@@ -63,15 +55,24 @@ def migrate(
     context: typer.Context,
     to: Annotated[str | None, typer.Option(help="A schema, such as 1.0.0, to go forward or back to.")] = None,
     copy: Annotated[
-        Path | None, typer.Option(help="Migrate this copy of the SQLite database instead, to see whether it goes.")
+        str | None,
+        typer.Option(
+            metavar="FILE|URL",
+            help="Try it on this copy of the database instead, there and back: an SQLite file, or postgresql://…",
+        ),
     ] = None,
 ) -> None:
     """Bring the database to this release's schema, or to another one: all of it, or nothing.
 
     Going back drops what the older schema has no place for. Stop the server and take a backup first.
     """
-    database = _database(_config(context)) if copy is None else Database(sqlite_url(copy))
-    before = schema.migrate(database, to)
+    from management.server import schema
+    from management.server.database import Database
+
+    if copy is None:
+        before = schema.migrate(_database(_config(context)), to)
+    else:
+        before = schema.rehearse(Database(copy_url(copy)), to)
     wanted = to or before.head
     if before.current == wanted:
         typer.echo(f"schema {wanted}: nothing to do")
@@ -85,6 +86,8 @@ def set_admin_password(
     if_unset: Annotated[bool, typer.Option("--if-unset", help="Keep a password that is there.")] = False,
 ) -> None:
     """Set the password of account admin, read from standard input (one line)."""
+    from management.server import passwords
+
     database = _migrated(_config(context))
     if sys.stdin.isatty():
         password = typer.prompt("New password for admin", hide_input=True, confirmation_prompt=True)
@@ -97,6 +100,8 @@ def set_admin_password(
 @cli.command("register-images")
 def register_images(context: typer.Context, file: Path) -> None:
     """Register the images in FILE (a JSON array; - is standard input)."""
+    from management.server import images
+
     database = _migrated(_config(context))
     text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     specs = images.parse_specs(text)
@@ -106,6 +111,11 @@ def register_images(context: typer.Context, file: Path) -> None:
 @cli.command("remove-agents")
 def remove_agents(context: typer.Context) -> None:
     """Take our agents off this host, before the product goes. Other hosts keep theirs: delete those hosts first."""
+    from management.deploy.deployer import Deployer, DeployError, Places
+    from management.deploy.desired import Target
+    from management.effects import Processes
+    from management.server.certificates import Certificates
+
     config = _config(context)
     authority = Certificates(config.certificates_dir).authority
     places = Places(config.agents_dir, config.keys_dir, config.data_dir, authority)
@@ -119,6 +129,8 @@ def remove_agents(context: typer.Context) -> None:
 @cli.command("make-certificates")
 def make_certificates(context: typer.Context) -> None:
     """Make what is missing or about to expire: this install's authority, and this node's certificate."""
+    from management.server.certificates import Certificates
+
     config = _config(context)
     made = Certificates(config.certificates_dir).ensure(config.certificate_names())
     typer.echo(f"made: {', '.join(made)}" if made else "the certificates are there; nothing to do")
@@ -132,6 +144,8 @@ def rotate_certificates(
     ] = False,
 ) -> None:
     """Make a new certificate for this node. Restart the server; agents follow when it connects their hosts."""
+    from management.server.certificates import Certificates
+
     config = _config(context)
     made = Certificates(config.certificates_dir).rotate(config.certificate_names(), authority=authority)
     typer.echo(f"made: {', '.join(made)}; restart the server")
@@ -140,12 +154,18 @@ def rotate_certificates(
 @cli.command("show-authority")
 def show_authority(context: typer.Context) -> None:
     """Print the certificate that shells on other hosts need (sealift-cli --ca FILE). It is no secret."""
+    from management.server.certificates import Certificates
+
     typer.echo(Certificates(_config(context).certificates_dir).authority.read_text(encoding="ascii"), nl=False)
 
 
 @cli.command()
 def serve(context: typer.Context) -> None:
     """Serve until a signal says stop."""
+    import asyncio
+
+    from management.server import logs, serving
+
     config = _config(context)
     logs.configure(config.log_level)
     _migrated(config).close()
@@ -157,27 +177,13 @@ def main() -> None:
     os.umask(0o077)
     try:
         cli()
-    except (Failure, ConfigError, schema.UnknownSchemaError, schema.NewerSchemaError) as error:
-        codes = {
-            ConfigError: EXIT_USAGE,
-            schema.UnknownSchemaError: EXIT_USAGE,
-            schema.NewerSchemaError: EXIT_NEWER_SCHEMA,
-        }
-        code = error.code if isinstance(error, Failure) else codes[type(error)]
-        raise SystemExit(_say(code, error)) from error
-    except (
-        schema.SchemaOutdatedError,
-        passwords.PasswordError,
-        images.ImageError,
-        CertificateError,
-        serving.ListenError,
-        SQLAlchemyError,
-        OSError,
-    ) as error:
-        raise SystemExit(_say(EXIT_FAILED, error)) from error
+    except CommandError as error:
+        raise SystemExit(_say(error, error.code)) from error
+    except (SQLAlchemyError, OSError) as error:
+        raise SystemExit(_say(error, CommandError.code)) from error
 
 
-def _say(code: int, error: Exception) -> int:
+def _say(error: Exception, code: int) -> int:
     typer.echo(f"sealift-server: {error}", err=True)
     return code
 
@@ -187,15 +193,19 @@ def _config(context: typer.Context) -> Config:
     return load_config(path)
 
 
-def _database(config: Config) -> Database:
+def _database(config: Config) -> "Database":
+    from management.server.database import Database
+
     if not config.data_dir.is_dir():
-        raise Failure(EXIT_FAILED, f"the data folder {config.data_dir} does not exist")
+        raise CommandError(f"the data folder {config.data_dir} does not exist")
     return Database(config.database_url())
 
 
-def _migrated(config: Config) -> Database:
+def _migrated(config: Config) -> "Database":
+    from management.server.schema import require_head
+
     database = _database(config)
-    schema.require_head(database)
+    require_head(database)
     return database
 
 

@@ -8,13 +8,14 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import select
 
 from management.server.clock import now
+from management.server.commanderror import CommandError
 from management.server.database import Database
 from management.server.models.identity import AccountVO
 
 _hasher = PasswordHasher()
 
 
-class PasswordError(Exception):
+class PasswordError(CommandError):
     """The password cannot be taken."""
 
 

@@ -10,20 +10,25 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from management import __version__
+from management.server.commanderror import EXIT_NEWER_SCHEMA, EXIT_USAGE, CommandError
 from management.server.database import Database
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-class NewerSchemaError(Exception):
+class NewerSchemaError(CommandError):
     """The database was written by a newer release; this one must leave it alone."""
 
+    code = EXIT_NEWER_SCHEMA
 
-class UnknownSchemaError(Exception):
+
+class UnknownSchemaError(CommandError):
     """Somebody asked for a schema that this release does not know."""
 
+    code = EXIT_USAGE
 
-class SchemaOutdatedError(Exception):
+
+class SchemaOutdatedError(CommandError):
     """The database has to be migrated before this release can serve it."""
 
 
@@ -94,6 +99,22 @@ def migrate(database: Database, target: str | None = None) -> SchemaState:
     with database.exclusive() as connection:
         config.attributes["connection"] = connection
         (command.upgrade if forward else command.downgrade)(config, wanted)
+    return before
+
+
+def rehearse(copy: Database, target: str | None = None) -> SchemaState:
+    """Migrate a copy of the database as `migrate` does, back again, and forward: a way back that fails is found here.
+
+    Returns the state before.
+
+    Raises:
+        NewerSchemaError: see `schema_state`.
+        UnknownSchemaError: see `migrate`.
+    """
+    before = migrate(copy, target)
+    if before.current is not None:
+        migrate(copy, before.current)
+        migrate(copy, target)
     return before
 
 

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from management.server.app import make_app
 from management.server.certificates import Certificates
+from management.server.commanderror import CommandError
 from management.server.config import LOOPBACK, Config
 from management.server.node import Node
 
@@ -22,7 +23,7 @@ FINISH_SECONDS = 5
 """How long answers that are under way may take once the server is to stop."""
 
 
-class ListenError(Exception):
+class ListenError(CommandError):
     """An address cannot be listened on."""
 
 

@@ -35,6 +35,14 @@ _BOUND = 1.15
 _NOTHING_TO_DO_SECONDS, _AWAY_SECONDS = 1.5, 5.0
 _ROUNDS = 3
 
+_REPOSITORY_UNIT = """[Service]
+ExecStart=/usr/bin/python3 -m http.server --bind 127.0.0.1 --directory /opt/sealift/current/repository 8090
+User=sealift
+[Install]
+WantedBy=multi-user.target
+"""
+"""How the peer serves the packages to other hosts."""
+
 # runs a command and asks the product all the time whether it answers
 _METER = """
 import json, resource, subprocess, sys, threading, time, urllib.request
@@ -145,6 +153,7 @@ def _make_peer(host: Host, bundles: Bundles, work: Path) -> None:
             archive.add(unpacked, ".")
         keys = ["repository/RPM-GPG-KEY-sealift", *(f"keys/{path.name}" for path in (unpacked / "keys").iterdir())]
         release = f"/opt/sealift/releases/{version}"
+        (folder / "sealift-repository.service").write_text(_REPOSITORY_UNIT)
         (folder / "peer.repo").write_text(
             f"[peer]\nname=peer\nbaseurl=file://{release}/repository\ngpgcheck=1\nrepo_gpgcheck=1\n"
             f"gpgkey={' '.join(f'file://{release}/{key}' for key in keys)}\n"

@@ -27,16 +27,17 @@ configure() {
     ln -f "$release/images/trial.qcow2" "$(sed -n 's/.*"path": "\(.*\)".*/\1/p' "$from/images.json")"
     cp "$from/images.json" "$data/images/images.json"
     server migrate
+    server make-certificates
 }
 
 start() {
-    cp "$from/sealift-server.service" /etc/systemd/system/
+    cp "$from/sealift-server.service" "$from/sealift-repository.service" /etc/systemd/system/
     systemctl daemon-reload
     for command in sealift-cli sealift-server; do
         ln -sfn "/opt/sealift/current/venv/bin/$command" "/usr/local/bin/$command"
     done
     ln -sfn "releases/$version" /opt/sealift/current
-    systemctl enable -q --now sealift-server
+    systemctl enable -q --now sealift-server sealift-repository
     sync -f /opt/sealift
 }
 
@@ -60,7 +61,7 @@ fresh)
     ;;
 upgrade)
     lay_down
-    systemctl stop sealift-server
+    systemctl stop sealift-server sealift-repository
     cp -p "$data/sealift.db" /root/peer/sealift.db
     cp -p /etc/sealift/server.toml /root/peer/server.toml
     configure
@@ -68,7 +69,7 @@ upgrade)
     start
     ;;
 rollback)
-    systemctl stop sealift-server
+    systemctl stop sealift-server sealift-repository
     rm -f "$data"/sealift.db-*
     cp -p /root/peer/sealift.db "$data/sealift.db"
     cp -p /root/peer/server.toml /etc/sealift/server.toml
