@@ -21,8 +21,7 @@ from installer.resuming import command_digest, leave
 from installer.state import ReleaseRecord, State
 from installer.steps import AwaitHealth, Host
 from installer.steps.saved import kept
-from installer.steps.service import StartUnits, StopUnits
-from installer.survey import unit_states
+from installer.steps.service import StartUnits, StopUnits, unit_states
 from installer.views import View
 from payload.errors import SealiftError, UsageError
 from repos.dnf import detect
@@ -33,7 +32,7 @@ from repos.serving import FolderFiles, RepositoryServer, listening_address
 def status(installed: Installed) -> View:
     """What runs."""
     offer, layout, state = installed.offer(), installed.layout, installed.state
-    units = unit_states(offer, installed.host)
+    units = unit_states(offer.startable, installed.host)
     answering = _answers(offer, installed.host)
     busy = holder(layout)
     waiting = () if busy else unfinished(layout)

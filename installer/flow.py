@@ -36,10 +36,10 @@ from installer.rules import (
 from installer.session import Session, new_run, new_trust
 from installer.state import State, load_state
 from installer.steps.packages import BUNDLE_NAME, FOLDER_NAME
-from installer.steps.service import active_units
+from installer.steps.service import active_units, unit_states
 from installer.steps.stage import BaseRelease
 from installer.surroundings import look_around
-from installer.survey import missing_packages, survey, unit_states
+from installer.survey import missing_packages, survey
 from installer.traces import Traces
 from payload.errors import BusyError, IntegrityError, PreflightError, UsageError
 from payload.events import Note
@@ -159,7 +159,7 @@ def _same_again(session: Session, offer: Offer, answers: Answers, site: Site) ->
         raise UsageError("nothing-installed", "nothing is installed")
     found = survey(session.layout, offer, session.bundle.index)
     if not found.problems:
-        states = unit_states(offer, session.host)
+        states = unit_states(offer.startable, session.host)
         notes = (
             f"{offer.manifest.product.title} {offer.version} is installed and complete: nothing to do.",
             *(f"  {unit}: {state}" for unit, state in states.items()),

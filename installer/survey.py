@@ -10,8 +10,6 @@ from pydantic import ValidationError
 from installer.layout import Layout
 from installer.offer import Offer
 from installer.parts import links_of
-from installer.steps import Host
-from installer.steps.service import unit_state
 from installer.steps.stage import INDEX_NAME, damaged
 from payload.errors import SealiftError
 from payload.index import release_digest
@@ -70,11 +68,6 @@ def _missing_packages(offer: Offer) -> tuple[str, ...]:
     if not offer.has_packages:
         return ()
     return tuple(f"the package {name} is missing" for name in detect().missing(offer.manifest.repository.packages))
-
-
-def unit_states(offer: Offer, host: Host) -> dict[str, str]:
-    """State of each startable unit."""
-    return {unit: unit_state(unit, host) for unit in offer.startable}
 
 
 def missing_packages(offer: Offer) -> tuple[str, ...] | None:

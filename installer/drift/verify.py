@@ -19,7 +19,7 @@ from installer.offer import Offer
 from installer.parts import Site
 from installer.recovery import unfinished
 from installer.steps.sshkey import marked_lines
-from installer.steps.units import is_enabled
+from installer.steps.units import enabled_units
 from payload.errors import IntegrityError
 from payload.model import PYTHON_ARCHIVE, PYTHON_FOLDER, Index
 from payload.version import Version
@@ -110,8 +110,9 @@ def _made(release: Path, index: Index, bad: set[str]) -> tuple[list[Wanted], lis
 
 
 def _units(installed: Installed, offer: Offer) -> Iterator[Finding]:
+    enabled = enabled_units(offer.startable, installed.host)
     for name in offer.startable:
-        if not is_enabled(name, installed.host):
+        if name not in enabled:
             yield Finding("disabled", "unit", name, "it does not start with the host", "host")
 
 

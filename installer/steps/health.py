@@ -11,11 +11,11 @@ from typing import ClassVar
 from typing_extensions import override
 
 from installer.steps.base import Host, Nothing, Step, register
-from installer.steps.service import last_lines, unit_state
+from installer.steps.service import last_lines, unit_states
 from payload.errors import StepError
 from payload.events import Note
 
-_PAUSE = 0.2
+_PAUSE = 0.1
 _ONE_TRY = 5.0
 _ASKING = "installer.steps.asking"
 """Imported by its name when it is called: HTTP takes longer to load than all that a run needs before its first step."""
@@ -52,7 +52,7 @@ class AwaitHealth(Step[Nothing]):
             if seen == "200":
                 host.sink.emit(Note(f"healthy after {time.monotonic() - began:.1f} s", "detail"))
                 return
-            failed = [unit for unit in self.units if unit_state(unit, host) == "failed"]
+            failed = [unit for unit, state in unit_states(self.units, host).items() if state == "failed"]
             if failed or time.monotonic() - began > self.timeout:
                 raise self._unhealthy(seen, failed, host)
             time.sleep(_PAUSE)

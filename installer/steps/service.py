@@ -117,12 +117,25 @@ def stop_loaded(units: tuple[str, ...], host: Host) -> None:
 
 def active_units(units: tuple[str, ...], host: Host) -> tuple[str, ...]:
     """Those of `units` that run, or are just starting."""
-    return tuple(unit for unit in units if unit_state(unit, host) in {"active", "activating", "reloading"})
+    states = unit_states(units, host)
+    return tuple(unit for unit in units if states[unit] in {"active", "activating", "reloading"})
 
 
-def unit_state(unit: str, host: Host) -> str:
-    """systemd's word for the state of `unit`."""
-    return host.run(("systemctl", "is-active", unit), check=False).output.strip() or "unknown"
+def unit_states(units: tuple[str, ...], host: Host) -> dict[str, str]:
+    """systemd's word for the state of each of `units`."""
+    return ask_systemd("is-active", units, host)
+
+
+def ask_systemd(word: str, units: tuple[str, ...], host: Host) -> dict[str, str]:
+    """What systemctl says to `word` of each of `units`: one call for all, since each takes a hundredth of a second."""
+    if not units:
+        return {}
+    said = host.run(("systemctl", word, *units), check=False).output.split()
+    if len(said) == len(units):
+        return dict(zip(units, said, strict=True))
+    if len(units) == 1:
+        return {units[0]: "unknown"}
+    return {unit: ask_systemd(word, (unit,), host)[unit] for unit in units}  # it says nothing of those that it lacks
 
 
 def _loaded(unit: str, host: Host) -> bool:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import SavedFiles, restore, save
-from installer.steps.service import stop_loaded
+from installer.steps.service import ask_systemd, stop_loaded
 from payload.effects import atomic_write, fsync_dir
 
 
@@ -59,7 +59,7 @@ class InstallUnits(Step[UnitsBefore]):
     @override
     def prepare(self, host: Host) -> UnitsBefore:
         names = (*(unit.name for unit in self.units), *self.remove)
-        enabled = tuple(name for name in names if (self.folder / name).exists() and is_enabled(name, host))
+        enabled = enabled_units(tuple(name for name in names if (self.folder / name).exists()), host)
         return UnitsBefore(save((self.folder / name for name in names), host.scratch), enabled)
 
     @override
@@ -93,6 +93,7 @@ class InstallUnits(Step[UnitsBefore]):
             host.run(("systemctl", "enable", *undo.enabled))
 
 
-def is_enabled(name: str, host: Host) -> bool:
-    """Does systemd start `name` at boot?"""
-    return host.run(("systemctl", "is-enabled", name), check=False).output.strip() == "enabled"
+def enabled_units(names: tuple[str, ...], host: Host) -> tuple[str, ...]:
+    """Those of `names` that systemd starts at boot."""
+    states = ask_systemd("is-enabled", names, host)
+    return tuple(name for name in names if states[name] == "enabled")

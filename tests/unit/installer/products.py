@@ -233,9 +233,9 @@ class FakeSystemd:
             case "disable":
                 self.enabled -= units
             case "is-active":
-                output = "active" if units <= self.active else "inactive"
+                output = "\n".join("active" if unit in self.active else "inactive" for unit in argv[2:])
             case "is-enabled":
-                output = "enabled" if units <= self.enabled else "disabled"
+                output = "\n".join("enabled" if unit in self.enabled else "disabled" for unit in argv[2:])
             case "show":
                 output = "loaded"
         return effects.Completed(argv, 0, output + "\n", "")
