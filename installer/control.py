@@ -8,6 +8,7 @@ from pathlib import Path
 
 from installer.control_recovery import gone_on
 from installer.cut_off_views import unfinished_lines, unfinished_row
+from installer.elsewhere import configured, copyable
 from installer.installed import Installed, carry_out, recovered, site_of
 from installer.layout import Layout
 from installer.lock import exclusive, holder
@@ -114,7 +115,9 @@ def rollback(installed: Installed, to: str | None, confirm: Callable[[Plan], boo
         snapshot = kept(Path(record.config_snapshot)) if record.config_snapshot else None
         files = snapshot.files if snapshot else ()
         elsewhere = _data_elsewhere(installed.layout, current)
-        plan = plan_rollback(site_of(installed), current, target, installed.state, files, elsewhere=elsewhere)
+        served = configured(installed.layout, current.manifest)
+        site = replace(site_of(installed), elsewhere=copyable(served, installed.sink))
+        plan = plan_rollback(site, current, target, installed.state, files, elsewhere=elsewhere)
         done = carry_out(installed, plan, confirm, asked)
     report = final_report("rollback", installed.layout, target, generated=(), before=installed.state, done=done)
     left = "newer" if record.version < installed.state.current else "older"

@@ -7,7 +7,15 @@ from pathlib import Path
 from installer.layout import Layout
 from installer.offer import Offer
 from installer.parts import Site
-from installer.steps import AnyStep, BackUpDatabase, MigrateDatabase, RehearseMigration, RestoreDatabase
+from installer.steps import (
+    AnyStep,
+    BackUpDatabase,
+    DumpDatabase,
+    MigrateDatabase,
+    RehearseMigration,
+    RestoreDatabase,
+)
+from installer.steps.postgresql import DUMP_NAME
 
 
 def backup(site: Site, offer: Offer, reason: str) -> list[AnyStep]:
@@ -27,9 +35,27 @@ def restore(layout: Layout, current: Offer, copy: str | None, reason: str) -> li
     return [RestoreDatabase(database=layout.data_dir / database.path, backup=Path(copy), reason=reason)]
 
 
-def rehearsal(layout: Layout, offer: Offer) -> list[AnyStep]:
+def dump(site: Site, offer: Offer, reason: str, *, argv: tuple[str, ...] = ()) -> list[AnyStep]:
+    """Copy a database that lies elsewhere, and try the copy; `argv` runs on that."""
+    if site.elsewhere is None:
+        return []
+    layout = site.layout
+    step = DumpDatabase(
+        database=site.elsewhere,
+        backup=layout.kept(site.run) / DUMP_NAME,
+        folder=layout.rehearsal_dir,
+        argv=argv,
+        user=offer.manifest.user,
+        reason=reason,
+    )
+    return [step]
+
+
+def rehearsal(site: Site, offer: Offer) -> list[AnyStep]:
     """Try the migration on a copy."""
-    database = offer.manifest.server.database
+    layout, database = site.layout, offer.manifest.server.database
+    if site.elsewhere is not None:
+        return dump(site, offer, "if it fails, nothing was stopped", argv=offer.rehearse or ())
     if offer.rehearse is None or database is None:
         return []
     step = RehearseMigration(

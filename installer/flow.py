@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from installer.answers import Answers, Sources, read_answers_file, read_kept, resolve
 from installer.config_ahead import config_result, shipped_config
 from installer.cut_off import asked_by, settled
+from installer.elsewhere import configured, copyable
 from installer.examining import examine_host, look
 from installer.facts import homes
 from installer.lock import exclusive
@@ -113,7 +114,16 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
     answers = _answers(session, environment, meaning)
     before = session.state.current if session.state else ""
     read = session.bundle.read
-    offer = make_offer(index, session.bundle.release, read, session.layout, answers.values, downgrade_to=before)
+    elsewhere = configured(session.layout, index.manifest) if meaning in {"upgrade", "downgrade"} else None
+    offer = make_offer(
+        index,
+        session.bundle.release,
+        read,
+        session.layout,
+        answers.values,
+        downgrade_to=before,
+        rehearsal=elsewhere.rehearsal if elsewhere else None,
+    )
     site = _site(session, offer, base)
     if meaning == "same":
         return _same_again(session, offer, answers, site)
@@ -123,6 +133,7 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
         plan = plan_install(site, offer, chosen, user_exists=exists)
     else:
         newer = _installed_newer(session, session.state, offer) if meaning == "downgrade" else None
+        site = replace(site, elsewhere=copyable(elsewhere, session.sink))
         plan = plan_upgrade(site, offer, chosen, session.state, newer)
     results += (config_result(plan, session.request.config_conflicts),)
     return Prepared(plan, meaning, offer, answers, results, outlook=chosen.outlook)

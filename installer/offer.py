@@ -102,10 +102,12 @@ def make_offer(
     answers: Mapping[str, AnswerValue],
     *,
     downgrade_to: object = "",
+    rehearsal: str | None = None,
 ) -> Offer:
     """Render everything that `index` brings; `read` gives the content of one of its entries.
 
-    `downgrade_to` is the release that the offer's `downgrade` leads to.
+    `downgrade_to` is the release that the offer's `downgrade` leads to, `rehearsal` the copy that its `rehearse` works
+    on, if that is no file.
 
     Raises:
         InputError: a template cannot be rendered.
@@ -113,7 +115,8 @@ def make_offer(
     manifest = index.manifest
     release = layout.release(manifest.product.version)
     context = _context(manifest, layout, answers)
-    special = replace(context, database=layout.rehearsal_dir / "database", downgrade_to=str(downgrade_to))
+    copy = rehearsal or layout.rehearsal_dir / "database"
+    special = replace(context, database=copy, downgrade_to=str(downgrade_to))
 
     def line(text: str, what: str) -> str:
         return render_text(text, context, where=what)

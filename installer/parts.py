@@ -38,6 +38,7 @@ from installer.steps.config import RenderedConfig
 from installer.steps.files import NewFile
 from installer.steps.folders import Folder
 from installer.steps.links import Link
+from installer.steps.postgresql import Postgresql
 from installer.steps.sshkey import Admission
 from installer.steps.stage import BaseRelease
 from installer.steps.sysctl import Setting
@@ -65,6 +66,8 @@ class Site:
     base: BaseRelease | None = None
     """What an upgrade bundle is completed from."""
     surroundings: Surroundings = UNTOUCHED
+    elsewhere: Postgresql | None = None
+    """The database, if the configuration names one that this host has the programs to copy."""
 
 
 @dataclass(frozen=True, slots=True)

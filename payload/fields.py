@@ -39,6 +39,8 @@ def _number_as_text(value: object) -> object:
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 """Safe as a file name, a user name and part of a unit name."""
 RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_relative)]
+DottedKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
+"""A key of a TOML file, below the tables before its dots."""
 PythonRequirement = Annotated[str, AfterValidator(_requirement)]
 """A PEP 508 requirement, or the path (starting with ./ or ../) of a Python project."""
 RpmRequirement = Annotated[

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from payload.document import Document
 from payload.fields import (
     AnswerName,
+    DottedKey,
     FileMode,
     ModuleStream,
     Name,
@@ -142,10 +143,23 @@ class Health(Document):
     timeout: float = Field(default=60, gt=0, le=3600)
 
 
+class PostgresqlKeys(Document):
+    """Where `config`, a TOML file under the configuration folder, names a PostgreSQL database: dotted keys. The URL
+    has no password; that is the first line of the file that the other key names."""
+
+    config: RelativePath
+    url: DottedKey = "database.url"
+    password_file: DottedKey = "database.password_file"  # noqa: S105 - a key, no password
+
+
 class Database(Document):
-    """An SQLite file under the data folder: backed up before an upgrade, put back by a rollback."""
+    """An SQLite file under the data folder: backed up before an upgrade, put back by a rollback.
+
+    An operator may have put the data into PostgreSQL instead; `postgresql` says how the installer sees that.
+    """
 
     path: RelativePath
+    postgresql: PostgresqlKeys | None = None
 
 
 class Setup(Document):

@@ -14,8 +14,9 @@ from payload.fields import Name
 from payload.version import Version
 
 CONTENTS_NAME, SIGNATURE_NAME = "contents.json", "signature.json"
-Top = Literal["config", "data", "shipped"]
-"""The folders that an archive has: configuration, data, and the configuration as it was rendered at the install."""
+Top = Literal["config", "data", "shipped", "database"]
+"""The folders that an archive has: configuration, data, the configuration as it was rendered at the install, and a copy
+of a database in PostgreSQL, which a restore leaves in the archive: see ADR 65."""
 _LONGEST_PART = 255
 _LONGEST_PATH = 4000
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from installer.backup.contents import Contents
 from installer.backup.keys import host_key
 from installer.backup.walk import Tree
 from installer.backup.writer import write
+from installer.elsewhere import configured, copyable
 from installer.installed import Installed, recovered
 from installer.layout import Layout
 from installer.lock import exclusive
 from installer.offer import SHIPPED_FOLDER, Offer
 from installer.steps.images import LIST_NAME
+from installer.steps.postgresql import client
 from installer.views import View
 from payload.errors import UsageError
 
@@ -33,9 +37,10 @@ def back_up_product(installed: Installed, archive: Path) -> View:
     with exclusive(layout):
         installed = recovered(installed)
         key = host_key(layout)
-        made = write(
-            archive, _about(installed), _trees(layout, installed.offer()), key, installed.sink, scratch=layout.state_dir
-        )
+        offer = installed.offer()
+        with _dumped(installed, offer) as dumped:
+            trees = (*_trees(layout, offer), *dumped)
+            made = write(archive, _about(installed), trees, key, installed.sink, scratch=layout.state_dir)
     size, fingerprint = archive.stat().st_size, key.public.fingerprint
     body = {"archive": str(archive), "bytes": size, "files": len(made.files), "key": fingerprint}
     lines = (
@@ -44,6 +49,20 @@ def back_up_product(installed: Installed, archive: Path) -> View:
         f"It was signed by {fingerprint}. Keep that elsewhere: another host asks for it.",
     )
     return View(body, lines)
+
+
+@contextmanager
+def _dumped(installed: Installed, offer: Offer) -> Iterator[tuple[Tree, ...]]:
+    """A copy of the database in PostgreSQL, if the product has one there."""
+    layout = installed.layout
+    database = copyable(configured(layout, offer.manifest), installed.sink)
+    if database is None:
+        yield ()
+        return
+    with client(database, layout.rehearsal_dir, offer.manifest.user, installed.host.run) as tools:
+        tools.make_dump()
+        tools.read_dump()
+        yield (Tree("database", tools.folder, tools.private),)
 
 
 def prefix_of(layout: Layout) -> str:

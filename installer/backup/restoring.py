@@ -46,9 +46,15 @@ def restore_product(
         offer = installed_offer(layout, record.version, record.bundle, answers)
         plan = plan_restore(site_of(installed, offer.manifest), offer, installed.state, source)
         done = carry_out(installed, plan, confirm)
+    copies = (item.name for item in source.contents.items if item.top == "database")
+    left = [
+        f"The database in PostgreSQL is as it was; the archive has a copy of it for pg_restore: {each}"
+        for each in copies
+    ]
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(source.contents.created))
     return (
         f"{offer.manifest.product.title} {offer.version} is as it was on {source.contents.host} at {made}.",
+        *left,
         f"  log: {done.log}",
         f"Next: {layout.ctl.name} status",
     )

@@ -26,6 +26,7 @@ from installer.steps.images import RegisterImages
 from installer.steps.links import MakeLinks, Switch
 from installer.steps.migrate import MigrateDatabase
 from installer.steps.packages import InstallPackages, RemovePackages
+from installer.steps.postgresql import DumpDatabase
 from installer.steps.python import UnpackPython
 from installer.steps.record import RecordState
 from installer.steps.rehearse import RehearseMigration
@@ -45,6 +46,7 @@ __all__ = [
     "AnyStep",
     "AwaitHealth",
     "BackUpDatabase",
+    "DumpDatabase",
     "Host",
     "InstallPackages",
     "InstallUnits",

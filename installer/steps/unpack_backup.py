@@ -31,7 +31,7 @@ class Place:
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpackBackup(Step[Nothing]):
-    """Unpack `archive`, whose list must still be `contents`, into new folders."""
+    """Unpack `archive`, whose list must still be `contents`, into new folders. What has no place stays in it."""
 
     kind: ClassVar[str] = "unpack-backup"
     staging: ClassVar[bool] = True
@@ -67,6 +67,9 @@ class UnpackBackup(Step[Nothing]):
     def _unpack(self, backup: Backup, folders: dict[Top, Path], host: Host) -> None:
         number = 0
         for item in backup.contents.items:
+            if item.top not in folders:
+                number += item.digest is not None
+                continue
             path = folders[item.top] / item.path
             if item.target is not None:
                 path.symlink_to(item.target)
@@ -77,7 +80,8 @@ class UnpackBackup(Step[Nothing]):
                 number += 1
             os.chown(path, user_id(item.user), group_id(item.group), follow_symlinks=False)
         for item in reversed(backup.contents.items):
-            _set_mode(folders[item.top] / item.path, item)
+            if item.top in folders:
+                _set_mode(folders[item.top] / item.path, item)
 
     def _write(self, backup: Backup, number: int, path: Path, host: Host) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -12,6 +12,7 @@ from installer.steps import (
     AnyStep,
     AwaitHealth,
     BackUpDatabase,
+    DumpDatabase,
     InstallPackages,
     InstallUnits,
     KeepConfig,
@@ -47,6 +48,7 @@ from installer.steps import (
     known_kinds,
 )
 from installer.steps.folders import Folder
+from installer.steps.postgresql import Postgresql
 from installer.steps.sshkey import Admission
 from payload.digest import digest_bytes
 from payload.version import parse_version
@@ -63,6 +65,7 @@ STAGE = StageRelease(release=HERE, reason=WHY)
 SAMPLES: tuple[AnyStep, ...] = (
     AwaitHealth(url="http://127.0.0.1", timeout=1, reason=WHY),
     BackUpDatabase(database=HERE, backup=HERE, reason=WHY),
+    DumpDatabase(database=Postgresql("postgresql://app@db/app"), backup=HERE, folder=HERE, user="app", reason=WHY),
     InstallPackages(wanted=("tool",), bundle=REPOSITORIES, release=HERE, reason=WHY),
     InstallUnits(folder=HERE, units=(), reason=WHY),
     KeepConfig(paths=(), listing=HERE / "list", reason=WHY),
@@ -126,7 +129,7 @@ def test_plans_show_it_and_journals_do_not_hold_it() -> None:
     lines = plan.lines()
     assert len(lines) == 2 * len(SAMPLES) - len(SILENT)
     assert lines[lines.index("    undo: point it where it pointed before, or remove it if it is new") - 1].startswith(
-        f"29. switch {HERE} to releases/1"
+        f"30. switch {HERE} to releases/1"
     )
     assert [step["undo"] for step in plan.shown()["steps"]] == [step.undone() for step in SAMPLES]
     assert load_plan(plan.to_body()) == plan
