@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.delta import open_bases, reduce
+from builder.delta import OneHost, check_one_host, open_bases, reduce
 from builder.fetch import fetch
 from builder.freeze import freeze
 from builder.lockfile import read_documents
@@ -16,11 +16,14 @@ from builder.manifest import LoadedManifest
 from builder.pack import Content, check, pack
 from builder.provenance import with_provenance
 from builder.sbom import sbom_text
+from builder.siteplan import packages_on_host, read_site_plan
 from builder.stage import stage_release
 from payload.archive import VerifiedBundle
-from payload.digest import digest_file
+from payload.digest import Digest, digest_file
 from payload.events import Sink, stage
+from payload.manifest import Manifest
 from payload.model import Lock
+from payload.siteplan import SitePlan
 from payload.store import Store
 from payload.trust import Keyring, PrivateKey
 from repos.signing import MetadataKey
@@ -39,6 +42,8 @@ class Inputs:
     file_name: str
     bases: Sequence[Path] = ()
     """Older bundles: the file holds only what hosts with any one of these lack."""
+    plan: Path | None = None
+    """A site plan: the file holds only what that one host lacks."""
 
 
 def assemble(file: Path, inputs: Inputs, *, signers: Sequence[PrivateKey], store: Store, sink: Sink) -> VerifiedBundle:
@@ -49,6 +54,9 @@ def assemble(file: Path, inputs: Inputs, *, signers: Sequence[PrivateKey], store
     """
     loaded, lock, created = inputs.loaded, inputs.lock, inputs.created
     older = open_bases(inputs.bases, loaded.manifest)
+    plan = None if inputs.plan is None else read_site_plan(inputs.plan, loaded.manifest)
+    if plan is not None:
+        check_one_host(plan, older)
     documents = read_documents(loaded.path, lock)
     fetch(loaded, lock, store, sink)
     runtime = freeze(store, sink, lock.python)
@@ -67,10 +75,16 @@ def assemble(file: Path, inputs: Inputs, *, signers: Sequence[PrivateKey], store
                 created=created,
             )
         (work := scratch / "bases").mkdir()
-        reduced = reduce(tree, older, scratch=work, sink=sink)
+        host = None if plan is None else OneHost(plan, _left_to_host(plan, loaded.manifest, lock, store))
+        reduced = reduce(tree, older, host=host, scratch=work, sink=sink)
         content = Content(tree, runtime, loaded.manifest, lock, created, inputs.keyring, reduced)
         pack(file, content, signers=signers, file_name=inputs.file_name, sink=sink)
         return check(file, content, signed=bool(signers), sink=sink)
+
+
+def _left_to_host(plan: SitePlan, manifest: Manifest, lock: Lock, store: Store) -> dict[Digest, str]:
+    """Packages that need not be in the file since they are installed. A host that serves them needs them as files."""
+    return {} if manifest.repository.serve is not None else packages_on_host(plan, lock.rpms, store)
 
 
 @contextmanager

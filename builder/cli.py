@@ -142,6 +142,14 @@ def build(
             "--base", metavar="OLD.bin", help="Make an upgrade bundle for hosts with this one; may be repeated."
         ),
     ] = None,
+    for_plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--for-plan",
+            metavar="FILE",
+            help="Make an upgrade bundle for the one host that wrote FILE; --base is then what it has, for patches.",
+        ),
+    ] = None,
     unsigned: Annotated[
         bool, typer.Option("--unsigned", help="Sign later: see sign-request. No host takes it before.")
     ] = False,
@@ -172,6 +180,7 @@ def build(
       sealift build bundle.toml -o /srv/shop-1.0.bin --key release.pem
       sealift build bundle.toml --volume-size 4G     X.bin, X.bin.001, X.bin.002, ...
       sealift build bundle.toml --base dist/shop-installer-1.0.bin
+      sealift build bundle.toml --for-plan site.json --base dist/shop-installer-1.0.bin
     """
     with command(json=json, quiet=quiet) as console:
         paths = key or [default_key_path(os.environ)]
@@ -184,6 +193,7 @@ def build(
             store=Store(store),
             sink=console.sink,
             bases=base or (),
+            plan=for_plan,
         )
         console.result(*report.built(built))
 

@@ -72,6 +72,9 @@ def rebuild(
         list[Path] | None,
         typer.Option("--base", metavar="OLD.bin", help="What an upgrade bundle was made with; may be repeated."),
     ] = None,
+    for_plan: Annotated[
+        Path | None, typer.Option("--for-plan", metavar="FILE", help="The site plan that it was made for.")
+    ] = None,
     store: Annotated[
         Path | None,
         typer.Option("--store", metavar="DIR", help="Cache of artifacts.", show_default="~/.cache/sealift/store"),
@@ -88,7 +91,9 @@ def rebuild(
       sealift rebuild --verify dist/shop-installer-1.0.bin
     """
     with command(json=json, quiet=quiet) as console:
-        bundle = verify_rebuild(verify, manifest, bases=base or (), store=Store(store), sink=console.sink)
+        bundle = verify_rebuild(
+            verify, manifest, bases=base or (), plan=for_plan, store=Store(store), sink=console.sink
+        )
         signers = names(bundle.signers) or "nobody"
         values: dict[str, object] = {"bundle": str(verify), "same": True, "digest": bundle.digest}
         console.result(values, f"{verify} is what its inputs give, byte for byte; signed by {signers}")

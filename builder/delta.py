@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -17,18 +17,29 @@ from payload.events import Advanced, NullSink, Sink, stage
 from payload.manifest import Manifest
 from payload.model import Base, Borrowed, Entry, Source
 from payload.patch import make_patch
+from payload.siteplan import SitePlan
+from repos.offline import PACKAGES_FOLDER
 
 _ALWAYS_INSIDE = ("templates", "lock", "sbom", "provenance", "repository")
-"""Components that are read before anything is staged, or shown from the file, or installed out of it."""
+"""Components that are read before anything is staged, or shown from the file; of the repository not the packages."""
 _WORTH_IT = 0.8
 """A patch that is not smaller than this part of the content, compressed, is not used."""
 
 
 @dataclass(frozen=True, slots=True)
-class OldBundle:
-    """A base, unpacked where patches are made."""
+class OneHost:
+    """The host that a bundle is for: its plan, and the headers of the lock's packages that it has installed."""
+
+    plan: SitePlan
+    installed: Mapping[Digest, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """What hosts with a base have: paths by digest; and `entries`, unpacked in `folder`, that patches are made from."""
 
     base: Base
+    paths: Mapping[Digest, str]
     entries: tuple[Entry, ...]
     folder: Path
 
@@ -70,19 +81,44 @@ def _open(path: Path, manifest: Manifest) -> VerifiedBundle:
     return bundle
 
 
-def reduce(tree: Sequence[Staged], bundles: Sequence[VerifiedBundle], *, scratch: Path, sink: Sink) -> Reduced:
-    """Decide for each file whether it is inside, or made from every one of the bases. `scratch` is an empty folder.
+def check_one_host(plan: SitePlan, bundles: Sequence[VerifiedBundle]) -> None:
+    """See that the bases beside a site plan are the one release that its host has, or none.
+
+    Raises:
+        InputError: they are not.
+    """
+    if others := [bundle for bundle in bundles if bundle.release != plan.release] or bundles[1:]:
+        raise InputError(
+            "base-unfit",
+            f"{others[0].path} cannot be a base: its release is not the one of the plan",
+            details=f"plan  {plan.version} ({plan.release})\nbase  {others[0].release}",
+            remedy="give the full bundle of the release that the host has installed, or none",
+        )
+
+
+def reduce(
+    tree: Sequence[Staged],
+    bundles: Sequence[VerifiedBundle],
+    *,
+    host: OneHost | None = None,
+    scratch: Path,
+    sink: Sink,
+) -> Reduced:
+    """Decide for each file whether it is inside, or made from every one of the bases, or left to the one host that the
+    bundle is for. `scratch` is an empty folder.
 
     Raises:
         IntegrityError: a base is damaged.
     """
-    if not bundles:
-        return Reduced()
     olds = [_unpack(bundle, scratch / str(number)) for number, bundle in enumerate(bundles)]
+    if host is not None:
+        olds = [_of_plan(host.plan, olds, scratch)]
+    if not olds:
+        return Reduced()
     folder = scratch / "patches"
     folder.mkdir()
-    inside = [staged for staged in tree if staged.component in _ALWAYS_INSIDE]
-    others = [staged for staged in tree if staged.component not in _ALWAYS_INSIDE]
+    inside = [staged for staged in tree if not _may_leave(staged)]
+    others = [staged for staged in tree if _may_leave(staged)]
     decided: dict[Digest, Borrowed | None] = dict.fromkeys(map(_digest, inside))
     borrowed: dict[str, Borrowed] = {}
     patches: dict[Digest, Path] = {}
@@ -91,32 +127,63 @@ def reduce(tree: Sequence[Staged], bundles: Sequence[VerifiedBundle], *, scratch
             if (digest := _digest(staged)) not in decided:  # identical files are all inside, or none
                 decided[digest], made = _borrow(staged, digest, olds, folder)
                 patches |= made
+            header = host.installed.get(digest) if host else None
             if found := decided[digest]:
                 borrowed[staged.path] = found
+            elif header is not None:
+                borrowed[staged.path] = Borrowed(digest=digest, size=_size(staged), header=header)
             sink.emit(Advanced("delta", _size(staged)))
     return Reduced(tuple(old.base for old in olds), borrowed, tuple(patches.values()))
 
 
-def _unpack(bundle: VerifiedBundle, folder: Path) -> OldBundle:
+def _may_leave(staged: Staged) -> bool:
+    return staged.component not in _ALWAYS_INSIDE or _is_package(staged.path)
+
+
+def _is_package(path: str) -> bool:
+    return path.startswith(f"{PACKAGES_FOLDER}/")
+
+
+def _unpack(bundle: VerifiedBundle, folder: Path) -> Old:
+    """Packages are in an installed release where they are needed; in every one only if it serves them to others."""
+    serves = bundle.index.manifest.repository.serve is not None
+    entries = tuple(entry for entry in bundle.index.entries if entry.component != "repository")
+    packages = (entry for entry in bundle.index.entries if serves and _is_package(entry.path))
+    unpacked = {entry.path for entry in entries}
     folder.mkdir()
-    bundle.extract(folder, select=_stays, sink=NullSink(), stage="delta")
+    bundle.extract(folder, select=lambda entry: entry.path in unpacked, sink=NullSink(), stage="delta")
     base = Base(version=bundle.index.manifest.product.version, release=bundle.release)
-    return OldBundle(base, tuple(filter(_stays, bundle.index.entries)), folder)
+    return Old(base, _first({entry.path: entry.blob for entry in (*entries, *packages)}), entries, folder)
 
 
-def _stays(entry: Entry) -> bool:
-    """Whether the file is in every installed release: packages only are where they are needed."""
-    return entry.component != "repository"
+def _of_plan(plan: SitePlan, bundles: Sequence[Old], folder: Path) -> Old:
+    """What the host says that it has. A file that was altered there is nothing to make a patch from."""
+    held = {file.path: file.digest for file in plan.files}
+    entries = tuple(entry for old in bundles for entry in old.entries if held.get(entry.path) == entry.blob)
+    return Old(
+        Base(version=plan.version, release=plan.release),
+        _first(held),
+        entries,
+        bundles[0].folder if bundles else folder,
+    )
+
+
+def _first(digests: Mapping[str, Digest]) -> dict[Digest, str]:
+    """The first path with each digest."""
+    paths: dict[Digest, str] = {}
+    for path, digest in sorted(digests.items()):
+        paths.setdefault(digest, path)
+    return paths
 
 
 def _borrow(
-    staged: Staged, digest: Digest, olds: Sequence[OldBundle], folder: Path
+    staged: Staged, digest: Digest, olds: Sequence[Old], folder: Path
 ) -> tuple[Borrowed | None, dict[Digest, Path]]:
     """The file as every base gives it, and the patches for that; None when it is better inside."""
     sources, patches, budget = [], dict[Digest, Path](), -1.0
     for old in olds:
-        if same := next((entry for entry in old.entries if entry.blob == digest), None):
-            sources.append(Source(path=same.path))
+        if (same := old.paths.get(digest)) is not None:
+            sources.append(Source(path=same))
             continue
         if (partner := _partner(staged, old.entries)) is None:
             return None, {}

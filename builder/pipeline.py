@@ -80,10 +80,12 @@ def build(
     sink: Sink,
     volume_size: int | None = None,
     bases: Sequence[Path] = (),
+    plan: Path | None = None,
 ) -> Built:
     """Build the bundle of a locked manifest, at `out` or at `dist/NAME-installer-VERSION.bin`.
 
-    With `bases`, older bundles, it holds only what hosts with any one of these lack.
+    With `bases`, older bundles, it holds only what hosts with any one of these lack; with `plan`, a site plan,
+    what that one host lacks, and `bases` is the one release that it has, or nothing.
     Without `signers` it has no signature yet: see `builder.seal`.
     `rpm_key` is the file of the secret key that signs the metadata of its packages. With `volume_size` (bytes) the
     members go into parts of at most that size beside it.
@@ -94,7 +96,7 @@ def build(
             changed.
     """
     loaded = load_manifest(manifest)
-    target = (out or default_output(loaded, upgrade=bool(bases))).absolute()
+    target = (out or default_output(loaded, upgrade=bool(bases) or plan is not None)).absolute()
     inputs = Inputs(
         loaded,
         read_lock(loaded),
@@ -103,6 +105,7 @@ def build(
         open_rpm_key(rpm_key),
         target.name,
         bases,
+        plan,
     )
     with _unnamed(target) as file:
         bundle = assemble(file, inputs, signers=signers, store=store, sink=sink)

@@ -42,10 +42,12 @@ class KeptSignature:
         return path
 
 
-def verify_rebuild(path: Path, manifest: Path, *, bases: Sequence[Path], store: Store, sink: Sink) -> VerifiedBundle:
+def verify_rebuild(
+    path: Path, manifest: Path, *, bases: Sequence[Path], plan: Path | None = None, store: Store, sink: Sink
+) -> VerifiedBundle:
     """Build the bundle at `path` again from `manifest`, and return it if that gives the same bytes.
 
-    `bases`: the bundles that an upgrade bundle was made with, in the same order.
+    `bases`: the bundles that an upgrade bundle was made with, in the same order; `plan`: its site plan.
 
     Raises:
         InputError: the bundle was made from another manifest.
@@ -68,7 +70,7 @@ def verify_rebuild(path: Path, manifest: Path, *, bases: Sequence[Path], store: 
         )
     with scratch_in(store) as scratch:
         key = _kept_signature(original, scratch)
-        inputs = Inputs(loaded, index.lock, index.created, index.keyring, nullcontext(key), path.name, bases)
+        inputs = Inputs(loaded, index.lock, index.created, index.keyring, nullcontext(key), path.name, bases, plan)
         rebuilt = scratch / "rebuilt"
         assemble(rebuilt, inputs, signers=(), store=store, sink=sink)
         _compare(given, open_bundle(rebuilt))

@@ -32,6 +32,7 @@ _MODULES: Mapping[Action, str] = {
     "cat": _SHOW,
     "dry-run": _HOST,
     "preflight": _HOST,
+    "plan": _HOST,
     "install": _HOST,
     "resume": _HOST,
     "undo": _HOST,
@@ -131,6 +132,9 @@ def bundle_app(program: str) -> typer.Typer:
         preflight: Annotated[bool, typer.Option("--preflight", help="Say what does not fit, do nothing.")] = False,
         resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut off.")] = False,
         undo: Annotated[bool, typer.Option("--undo", help="Put back what a run that was cut off did.")] = False,
+        plan: Annotated[
+            bool, typer.Option("--plan", help="Say what this host has; with --json, for the vendor's next upgrade.")
+        ] = False,
         hosts: Annotated[
             Path | None,
             typer.Option(
@@ -156,6 +160,7 @@ def bundle_app(program: str) -> typer.Typer:
             "preflight": preflight,
             "resume": resume,
             "undo": undo,
+            "plan": plan,
         }
         request = Request(
             action=_one_action(wanted),

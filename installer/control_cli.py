@@ -14,6 +14,7 @@ from installer.control_asking import Json, Yes, asker, installed_product
 from installer.control_upkeep import add_upkeep
 from installer.installed import find
 from installer.screen import show
+from installer.site_plan import site_plan
 from installer.support.command import collected
 from installer.watching import watch
 from payload.events import NullSink
@@ -49,6 +50,12 @@ def control_app(product: str) -> typer.Typer:
         """List the releases on this host; the current one has a star."""
         with installed_product(product, quiet=json_output) as installed:
             show(control.releases(installed), json_output)
+
+    @app.command()
+    def plan(json_output: Json = False) -> None:
+        """Say what this host has. With --json: what the vendor builds the smallest upgrade bundle from."""
+        with installed_product(product, quiet=json_output) as installed:
+            show(site_plan(installed), json_output)
 
     @app.command()
     def start() -> None:

@@ -18,7 +18,7 @@ from installer.logged import run_logged
 from installer.mirror_choice import with_own_mirrors
 from installer.offer import Offer, installed_offer, make_offer
 from installer.outlook import NOTHING_TO_DO, Outlook, Wish, look_ahead
-from installer.packages import kept_packages
+from installer.packages import check_left_packages, kept_packages
 from installer.parts import Chosen, Site
 from installer.plan import Mode, Plan
 from installer.planning import plan_install, plan_repair, plan_upgrade
@@ -104,6 +104,7 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
     Raises:
         UsageError: the request does not fit this host.
         InputError: answers are missing or wrong, or a template cannot be rendered.
+        PreflightError: packages that the bundle leaves to this host are not there.
     """
     index = session.bundle.index
     chosen_base = choose_base(index.bases, session.state, index.manifest.product.version)
@@ -111,6 +112,8 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
     base = chosen_base and BaseRelease(chosen_base[0], session.layout.release(chosen_base[1]))
     if meaning != "same":
         check_replay(session.request, index.manifest, index.created, session.trusted.host, session.program)
+        if index.left_to_host:
+            check_left_packages(index, detect().headers())
     answers = _answers(session, environment, meaning)
     before = session.state.current if session.state else ""
     read = session.bundle.read

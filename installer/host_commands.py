@@ -35,6 +35,9 @@ def run(request: Request, bundle: Path) -> ExitCode:
 
 
 def _look(session: Session) -> ExitCode:
+    if session.request.action == "plan":
+        screen.show(host_views.plan(session), session.request.json)
+        return ExitCode.OK
     if session.request.action == "dry-run":
         view, _ = host_views.dry_run(session, os.environ)
         screen.show(view, session.request.json)

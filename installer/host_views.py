@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from installer.cut_off_views import unfinished_row
-from installer.flow import Prepared, prepare
+from installer.flow import Prepared, prepare, require_root
+from installer.installed import Installed
 from installer.outlook import Outlook
 from installer.preflight import report_lines
 from installer.preflight.report import HostReport, host_report
 from installer.recovery import unfinished
 from installer.session import Session
+from installer.site_plan import site_plan
 from installer.views import View
+from payload.errors import UsageError
 
 
 def preflight(session: Session, environment: Mapping[str, str]) -> HostReport:
@@ -35,6 +38,23 @@ def dry_run(session: Session, environment: Mapping[str, str]) -> tuple[View, Pre
     body = plan.shown() | {"digest": plan.digest, "unfinished": waiting} | _packages(prepared.outlook)
     lines = (*notes, head, *plan.lines(), *prepared.outlook.lines(), *report_lines(prepared.findings))
     return View(body, lines), prepared
+
+
+def plan(session: Session) -> View:
+    """What this host has, for a vendor who builds an upgrade for it.
+
+    Raises:
+        UsageError: nothing is installed here, or the caller is not root.
+        IntegrityError, CommandError: see `installer.site_plan.site_plan`.
+    """
+    require_root()
+    if session.state is None:
+        raise UsageError(
+            "nothing-installed",
+            f"{session.name} is not installed on this host",
+            remedy="a first install needs the full bundle: there is nothing to plan",
+        )
+    return site_plan(Installed(session.layout, session.state, session.host, session.sink))
 
 
 def _packages(outlook: Outlook) -> dict[str, Any]:

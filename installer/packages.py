@@ -1,8 +1,9 @@
-"""Which packages may go again when the product goes, and which could come back from what lies on the host."""
+"""Which packages may go again when the product goes, which could come back from what lies on the host, and whether
+those are there that a bundle leaves to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from installer.steps import Host
 from installer.steps.packages import record_name
 from installer.steps.stage import INDEX_NAME
+from payload.errors import PreflightError
 from payload.model import Index
 from repos.dnf import PackageManager
 from repos.nevra import Nevra
@@ -40,6 +42,26 @@ def kept_packages(release: Path) -> frozenset[Nevra]:
         return frozenset()
     lying = (rpm for rpm in index.lock.rpms if (release / PACKAGES_FOLDER / rpm.filename).is_file())
     return frozenset(Nevra.parse(rpm.nevra) for rpm in lying)
+
+
+def check_left_packages(index: Index, headers: Mapping[Nevra, str]) -> None:
+    """See that this host has installed what a bundle for one host leaves to it. `headers`: of the installed packages.
+
+    Raises:
+        PreflightError: packages are missing or other ones; names what each would need.
+    """
+    have = {str(nevra): header for nevra, header in headers.items()}
+    left = index.left_to_host
+    missing = [rpm for rpm in index.lock.rpms if rpm.digest in left and have.get(rpm.nevra) != left[rpm.digest].header]
+    if not missing:
+        return
+    raise PreflightError(
+        "host-changed",
+        f"{len(missing)} packages that this bundle leaves to the host are not installed here as its plan said;"
+        " nothing was changed",
+        details="\n".join(f"{rpm.nevra}: needs {rpm.filename} ({rpm.size} bytes, {rpm.digest})" for rpm in missing),
+        remedy="install these packages again; or use the full bundle, or one that is built for a new plan of this host",
+    )
 
 
 def _needed(errors: str) -> tuple[str, ...]:

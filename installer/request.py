@@ -25,6 +25,7 @@ Action = Literal[
     "preflight",
     "resume",
     "undo",
+    "plan",
 ]
 
 

@@ -23,36 +23,42 @@ class BundleFiles:
     before the first step that needs it, and the package manager holds what it gets against that metadata.
     """
 
-    def __init__(self, bundle: VerifiedBundle) -> None:
-        """Read the metadata.
+    def __init__(self, bundle: VerifiedBundle, release: Path | None = None) -> None:
+        """Read the metadata. Packages that an upgrade bundle does not hold lie in the folder `release`, if anywhere.
 
         Raises:
             IntegrityError: it is damaged.
         """
         self._bundle = bundle
-        sizes = bundle.index.content_sizes
-        self._sizes = {
-            entry.path.removeprefix(_START): sizes[entry.blob]
-            for entry in bundle.index.entries
-            if entry.path.startswith(_START)
-        }
+        self._release = release
+        stored = {blob.digest: blob.size for blob in bundle.index.blobs}
+        files = {e.path.removeprefix(_START): e.blob for e in bundle.index.entries if e.path.startswith(_START)}
+        self._sizes = {path: stored[blob] for path, blob in files.items() if blob in stored}
+        self._outside = files.keys() - self._sizes.keys()
         self._metadata = {path: bundle.read(_START + path) for path in self._sizes if not path.endswith(".rpm")}
 
     def size(self, path: str) -> int | None:
         """See `repos.serving.Files`."""
+        if path in self._outside and self._release is not None and (file := self._release / _START / path).is_file():
+            return file.stat().st_size
         return self._sizes.get(path)
 
     def read(self, path: str, offset: int, size: int) -> bytes:
         """See `repos.serving.Files`."""
         if (metadata := self._metadata.get(path)) is not None:
             return metadata[offset : offset + size]
+        if path in self._outside and self._release is not None:
+            with (self._release / _START / path).open("rb") as file:
+                file.seek(offset)
+                return file.read(size)
         with self._bundle.opened(_START + path) as member:
             return member.pread(size, offset)
 
 
 @contextmanager
-def served_bundle(bundle: VerifiedBundle) -> Iterator[Source]:
-    """Serve the repository in `bundle` on loopback and give the private reposdir that names it.
+def served_bundle(bundle: VerifiedBundle, release: Path | None = None) -> Iterator[Source]:
+    """Serve the repository in `bundle` on loopback and give the private reposdir that names it. What an upgrade bundle
+    does not hold comes from `release`, the folder where it was laid out.
 
     Raises:
         IntegrityError: the keys or the metadata are damaged.
@@ -65,7 +71,7 @@ def served_bundle(bundle: VerifiedBundle) -> Iterator[Source]:
             if entry.path == own_key or entry.path.startswith(f"{KEYS_FOLDER}/"):
                 (folder / entry.path).parent.mkdir(exist_ok=True)
                 (folder / entry.path).write_bytes(bundle.read(entry.path))
-        with serving(BundleFiles(bundle)) as url:
+        with serving(BundleFiles(bundle, release)) as url:
             yield write_repository_file(folder, "bundle.repo", bundle_repository(manifest, folder, url=url))
 
 

@@ -328,7 +328,7 @@ class VerifiedBundle:
     def _borrowed(self, entry: Entry) -> UsageError:
         return UsageError(
             "entry-borrowed",
-            f"{entry.path} is not in {self.path.name}: an upgrade takes it from the installed release",
+            f"{entry.path} is not in {self.path.name}: an upgrade takes it from what is installed",
             remedy="use the full bundle",
         )
 

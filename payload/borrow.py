@@ -110,9 +110,15 @@ class Takeover:
 
 
 def borrowed_entries(bundle: VerifiedBundle) -> frozenset[str]:
-    """Paths of the entries that the bundle does not hold."""
-    outside = {each.digest for each in bundle.index.borrowed}
+    """Paths of the entries that the bundle does not hold and that a base gives."""
+    outside = {each.digest for each in bundle.index.borrowed if each.header is None}
     return frozenset(entry.path for entry in bundle.index.entries if entry.blob in outside)
+
+
+def left_entries(bundle: VerifiedBundle) -> frozenset[str]:
+    """Paths of the packages that nobody gives: they are installed on the host that the bundle is for."""
+    left = bundle.index.left_to_host
+    return frozenset(entry.path for entry in bundle.index.entries if entry.blob in left)
 
 
 def _clone(fd: int, target: Path) -> Digest | None:

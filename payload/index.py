@@ -147,8 +147,11 @@ def _check_entries(index: Index) -> None:
 
 
 def _check_borrowed(index: Index, blobs: set[Digest]) -> None:
+    packages = {rpm.digest for rpm in index.lock.rpms}
     for each in index.borrowed:
-        if each.digest in blobs or len(each.sources) != len(index.bases):
+        if each.header is not None and (each.sources or each.digest not in packages or not index.bases):
+            raise _damaged(f"{each.digest} is left to the host, and is no package, or has sources")
+        if each.digest in blobs or (each.header is None and len(each.sources) != len(index.bases)):
             raise _damaged(f"{each.digest} is in the file, or not in every base")
         if any(source.patch is not None and source.patch not in blobs for source in each.sources):
             raise _damaged(f"a patch of {each.digest} is not in the file")

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from payload.digest import Digest
 from payload.document import Document
-from payload.fields import LibcVersion, Name, RelativePath
+from payload.fields import LibcVersion, Name, RelativePath, Sha256
 from payload.manifest import Manifest
 from payload.trust import Keyring
 from payload.version import Version
@@ -170,11 +170,13 @@ class Source(Document):
 
 
 class Borrowed(Document):
-    """A content that an upgrade bundle does not hold. `sources` has one for each base, in their order."""
+    """A content that an upgrade bundle does not hold. `sources` has one for each base, in their order. Or there are
+    none, and `header` says what stands for it: an installed package, whose header has this SHA-256."""
 
     digest: Digest
     size: int = Field(ge=0)
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] = ()
+    header: Sha256 | None = None
 
 
 class Index(Document):
@@ -199,6 +201,11 @@ class Index(Document):
     bases: tuple[Base, ...] = ()
     """Of an upgrade bundle: any one of these must be installed."""
     borrowed: tuple[Borrowed, ...] = ()
+
+    @property
+    def left_to_host(self) -> dict[Digest, Borrowed]:
+        """The packages that are not in the file because its one host has them installed, by their digest."""
+        return {each.digest: each for each in self.borrowed if each.header is not None}
 
     @property
     def content_sizes(self) -> dict[Digest, int]:

@@ -32,8 +32,10 @@ def human_rows(listing: str) -> tuple[str, ...]:
     return tuple(row[LISTING_COLUMNS:] for row in listing.splitlines())
 
 
-def info_text(manifest: Manifest, *, created: int, keys: Iterable[PublicKey], bases: Iterable[Base] = ()) -> str:
-    """What the bundle is, in its own words."""
+def info_text(
+    manifest: Manifest, *, created: int, keys: Iterable[PublicKey], bases: Iterable[Base] = (), left_to_host: int = 0
+) -> str:
+    """What the bundle is, in its own words. `left_to_host`: so many packages are not in it."""
     product = manifest.product
     lines = (
         f"{product.title} {product.version} ({product.name})",
@@ -42,6 +44,7 @@ def info_text(manifest: Manifest, *, created: int, keys: Iterable[PublicKey], ba
         *(f"  for:           {_hosts(each)}" for each in manifest.targets),
         f"  upgrades from: {product.upgrades_from or 'no release'}",
         *(f"  needs:         {each.version} to be installed, or another one listed here" for each in bases),
+        *((f"  for one host:  {left_to_host} packages are left out, which that host has",) if left_to_host else ()),
         f"  packages:      {', '.join(manifest.repository.packages) or 'none'}",
         f"  mirrors (-R):  {', '.join(sorted(manifest.mirrors)) or 'none by name; a URL works'}",
         *(f"  image:         {image.name}{'' if image.embed else ' (not embedded)'}" for image in manifest.images),

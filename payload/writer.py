@@ -95,7 +95,7 @@ class BundleWriter:
         self._entries.append(Entry(component=component, path=path, mode=mode, blob=digest))
 
     def borrow(self, content: Borrowed, *, path: str, component: str, mode: int = 0o644) -> None:
-        """Add a file whose content the bases have, or patches that were added before make from what they have."""
+        """Add a file whose content is not stored: see `Borrowed`. Patches for it were added before."""
         self._borrowed[content.digest] = content
         self._entries.append(Entry(component=component, path=path, mode=mode, blob=content.digest))
 
@@ -125,8 +125,9 @@ class BundleWriter:
         self._end = aligned(self._end)
         self._out.truncate(self._end)
         self._out.seek(self._end)
-        info = info_text(manifest, created=created, keys=keyring.keys, bases=bases)
         borrowed = tuple(self._borrowed.values())
+        left = sum(each.header is not None for each in borrowed)
+        info = info_text(manifest, created=created, keys=keyring.keys, bases=bases, left_to_host=left)
         texts = (help, info, listing_text(self._entries, self._blobs, borrowed))
         sections = [self._append([text.encode()]) for text in texts]
         index = Index(

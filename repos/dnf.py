@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ OnLine = Callable[[str], None]
 
 _PACKAGES = "%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}\\t%{RELEASE}\\t%|ARCH?{%{ARCH}}:{(none)}|\\n"
 _PROVIDES = "[%{PROVIDENAME}\\t%{PROVIDEFLAGS:depflags}\\t%{PROVIDEVERSION}\\n]"
+_HEADER_TAG, _HEADER = "SHA256HEADER", re.compile("[0-9a-f]{64}")
 _KEY = "gpg-pubkey"
 _DECLINED = ("Operation aborted", "Exiting on user command")
 """How dnf, and yum 3, end when the answer to their question was no."""
@@ -78,6 +80,18 @@ class PackageManager:
         """
         answer = effects.run(["rpm", *self._rpm_root, "-qa", "--qf", _PACKAGES])
         return frozenset(_installed(line) for line in answer.output.splitlines() if line)
+
+    def headers(self) -> dict[Nevra, str]:
+        """The SHA-256 of each installed package's header, which covers its content; empty where rpm knows none.
+
+        Raises:
+            CommandError: rpm fails.
+        """
+        if _HEADER_TAG not in effects.run(["rpm", "--querytags"]).output.split():
+            return {}
+        answer = effects.run(["rpm", *self._rpm_root, "-qa", "--qf", f"%{{{_HEADER_TAG}}}\\t{_PACKAGES}"])
+        rows = (line.partition("\t") for line in answer.output.splitlines() if line)
+        return {_installed(rest): header for header, _, rest in rows if _HEADER.fullmatch(header)}
 
     def keys(self, packages: Iterable[Nevra]) -> tuple[str, ...]:
         """The public keys, in ASCII armour, that the `gpg-pubkey` among `packages` stand for.

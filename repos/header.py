@@ -46,6 +46,15 @@ def read_license(path: Path) -> str | None:
     return _read(path, lambda headers: _text(headers["copyright"]) if "copyright" in headers else None)
 
 
+def read_header_digest(path: Path) -> str | None:
+    """The SHA-256 of the header of the RPM at `path`, as its signature header says it and rpm's database keeps it.
+
+    Raises:
+        IntegrityError, OSError: see `read_rpm`.
+    """
+    return _read(path, lambda headers: _text(headers["sha256"]) if "sha256" in headers else None)
+
+
 def _read(path: Path, choose: Callable[[dict[str, Any]], Chosen]) -> Chosen:
     with path.open("rb") as stream:
         if stream.read(4) != _LEAD:

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from installer.served import served_bundle, write_repository_file
 from installer.steps.base import Host, Step, register
+from payload.borrow import left_entries
 from payload.effects import atomic_write
 from payload.errors import CommandError, StepError
 from payload.events import Note, Sink
@@ -84,7 +85,7 @@ class InstallPackages(Step[PackagesBefore]):
             if self.mirrors:
                 self._from_mirrors(missing, undo, host)
             else:
-                with served_bundle(host.opened_bundle()) as source:
+                with served_bundle(host.opened_bundle(), self.release) as source:
                     self._install((source,), missing, undo, host)
         now = manager.installed()
         self._check_harm(before, now)
@@ -136,7 +137,7 @@ class InstallPackages(Step[PackagesBefore]):
         if not self.bundle_first:
             yield ()
             return
-        with served_bundle(host.opened_bundle()) as source:
+        with served_bundle(host.opened_bundle(), self.release) as source:
             yield (source,)
 
     def _check_harm(self, before: frozenset[Nevra], now: frozenset[Nevra]) -> None:
@@ -152,13 +153,11 @@ class InstallPackages(Step[PackagesBefore]):
             )
 
     def _keep(self, host: Host, now: frozenset[Nevra]) -> None:
-        wanted = {
-            path for path in installed_paths(host.opened_bundle().index, now) if not (self.release / path).exists()
-        }
+        bundle = host.opened_bundle()
+        inside = installed_paths(bundle.index, now) - left_entries(bundle)
+        wanted = {path for path in inside if not (self.release / path).exists()}
         if wanted:
-            host.opened_bundle().extract(
-                self.release, select=lambda entry: entry.path in wanted, sink=host.sink, stage=self.kind
-            )
+            bundle.extract(self.release, select=lambda entry: entry.path in wanted, sink=host.sink, stage=self.kind)
 
 
 @register

@@ -11,7 +11,7 @@ from typing_extensions import override
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import missing_parents, remove_empty, remove_tree
 from payload.archive import VerifiedBundle
-from payload.borrow import Takeover, borrowed_entries
+from payload.borrow import Takeover, borrowed_entries, left_entries
 from payload.digest import digest_file
 from payload.effects import atomic_write, sync_filesystem
 from payload.errors import IntegrityError
@@ -74,10 +74,10 @@ class StageRelease(Step[StageBefore]):
         if undo.existed and not self.repair:
             self.release.rename(self._aside)
         self.release.mkdir(parents=True, exist_ok=True)
-        wanted = damaged(self.release, bundle.index, all_packages=self.all_packages)
+        wanted = damaged(self.release, bundle.index, all_packages=self.all_packages) | self._packages_of_base(bundle)
         for path in wanted:
             remove_tree(self.release / path)
-        self._unpack(bundle, wanted, host.sink)
+        self._unpack(bundle, wanted - left_entries(bundle), host.sink)
         runtime = self.release / "runtime"
         remove_tree(runtime.with_name("runtime.new"))
         bundle.unpack_runtime(runtime.with_name("runtime.new"))
@@ -85,6 +85,13 @@ class StageRelease(Step[StageBefore]):
         runtime.with_name("runtime.new").rename(runtime)
         atomic_write(self.release / INDEX_NAME, bundle.index.model_dump_json(by_alias=True).encode())
         sync_filesystem(self.release)
+
+    def _packages_of_base(self, bundle: VerifiedBundle) -> frozenset[str]:
+        """Packages that the bundle does not hold have to lie in the release for whoever installs them."""
+        if self.base is None:
+            return frozenset()
+        outside = filter(is_package, borrowed_entries(bundle))
+        return frozenset(path for path in outside if not (self.release / path).exists())
 
     def _unpack(self, bundle: VerifiedBundle, wanted: frozenset[str], sink: Sink) -> None:
         outside = borrowed_entries(bundle) & wanted

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from payload.archive import open_bundle
 from repos.createrepo import create_repository
 from tests.e2e.conftest import sealift
 from tests.lab import Host, Lab
@@ -58,8 +59,14 @@ RELEASES: dict[str, tuple[Spec, ...]] = {
     "1.0": (Spec("library", "1"), Spec("tool", "1", requires=("library",), conflicts=("rival",))),
     "1.1": (Spec("library", "2"), Spec("tool", "2", requires=("library = 2", "added")), Spec("added", "1")),
     "1.2": (Spec("library", "3"), Spec("tool", "3", requires=("library = 3",))),
+    "1.3": (Spec("library", "1"), Spec("tool", "4", requires=("library", "unrelated")), Spec("unrelated", "1")),
 }
-WANTED = {"1.0": '"tool", "stock-data"', "1.1": '"tool >= 2", "stock-data"', "1.2": '"tool >= 3"'}
+WANTED = {
+    "1.0": '"tool", "stock-data"',
+    "1.1": '"tool >= 2", "stock-data"',
+    "1.2": '"tool >= 3"',
+    "1.3": '"tool >= 4"',
+}
 STATE = "/var/lib/stock/installer/state.json"
 
 
@@ -77,7 +84,7 @@ class Stock:
         return self.folder / "release.pub"
 
     def rpm(self, name: str) -> Path:
-        (found,) = (self.folder / "own").glob(f"{name}-*.rpm")
+        (found,) = (self.folder / "built").glob(f"{name}-*.rpm")
         return found
 
     def provide(self, host: Host, *versions: str) -> None:
@@ -94,13 +101,14 @@ class Stock:
 
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> Stock:
-    """Three releases of a product that is little more than its packages. Release 1.0 and 1.1 carry data that no host of
-    these tests installs; 1.1 serves its packages; a package of 1.2 does not let itself be installed."""
+    """Releases of a product that is little more than its packages. Release 1.0 and 1.1 carry data that no host of these
+    tests installs; 1.1 serves its packages; a package of 1.2 does not let itself be installed; 1.3 has one package of
+    1.0, and one that administrators have."""
     made = Stock(tmp_path_factory.mktemp("stock"))
     sealift("keygen", made.folder / "release.pem", cwd=made.folder)
     own = (Spec("rival", "1"), Spec("data-of-another-kind", "1", provides=("stock-data",)), Spec("unrelated", "1"))
     for spec in own:
-        build_rpm(spec, made.folder / "own")
+        build_rpm(spec, made.folder / "built")
     with open_signer(Cache()) as signer:
         ballast = build_rpm(Spec("stock-data", "1", files=(_DATA,)), made.folder / "data", scripts=_FILL)
         signer.sign_rpms([ballast])
@@ -109,8 +117,10 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Stock:
             packages = folder / "packages" / "Packages"
             packages.mkdir(parents=True)
             for spec in specs:
-                refuses = _STOP if (version, spec.name) == ("1.2", "tool") else ""
-                shutil.move(build_rpm(spec, folder / "built", scripts=refuses), packages)
+                if not (built := made.folder / "built" / spec.filename).exists():
+                    refuses = _STOP if (version, spec.name) == ("1.2", "tool") else ""
+                    build_rpm(spec, built.parent, scripts=refuses)
+                shutil.copy(built, packages)
             signer.sign_rpms(sorted(packages.glob("*.rpm")))
             if version != "1.2":
                 (packages / ballast.name).hardlink_to(ballast)
@@ -244,4 +254,41 @@ def test_a_power_cut_in_a_transaction_leaves_others_packages(host: Host, stock: 
     stock.admin_installs(host, "unrelated")
     host.run(["bash", "1.0.bin", "-o"])
     assert host.rpm_qa() == packages | {"unrelated-0:1-1.noarch"}
+    assert version_of(host) == "1.0"
+
+
+def test_the_smallest_bundle_for_one_host(host: Host, stock: Stock) -> None:
+    """It leaves out what the host's plan says that it has, and refuses when that is no longer so."""
+    stock.admin_installs(host, "unrelated")
+    host.run(["bash", "1.0.bin", "-o"])
+    files = host.tree(["/etc", "/opt", "/var/lib/stock"])
+    text = host.run(["bash", "1.0.bin", "--plan", "--json"]).stdout
+    assert json.loads(host.run(["stock-ctl", "plan", "--json"]).stdout) == json.loads(text)
+    assert host.tree(["/etc", "/opt", "/var/lib/stock"]) == files
+    (plan := stock.folder / "site.json").write_text(text)
+    made, folder = stock.folder / "site.bin", stock.folder / "1.3"
+    options = ("--for-plan", plan, "--base", stock.bin("1.0"))
+    sealift("build", "bundle.toml", *options, "-o", made, "--key", stock.folder / "release.pem", cwd=folder)
+    index = open_bundle(made).claimed
+    names = {rpm.digest: rpm.name for rpm in index.lock.rpms}
+    assert {names[each.digest] for each in index.borrowed if each.sources and each.digest in names} == {"library"}
+    assert {names[each.digest] for each in index.borrowed if each.header} == {"unrelated"}
+    sealift("rebuild", "--verify", made, "bundle.toml", *options, cwd=folder)
+
+    host.put(made, "/root/site.bin")
+    host.run(["rpm", "-e", "unrelated"])
+    files, packages = host.tree(["/etc", "/opt", "/var/lib/stock"]), host.rpm_qa()
+    refused = host.run(["bash", "site.bin", "-u", "-y"], check=False)
+    assert (refused.returncode, "[host-changed]" in refused.stderr) == (20, True), refused.stderr
+    assert "unrelated-0:1-1.noarch: needs unrelated-1-1.noarch.rpm" in refused.stderr
+    assert (host.tree(["/etc", "/opt", "/var/lib/stock"]), host.rpm_qa()) == (files, packages)
+
+    host.run(["rpm", "-i", "/root/unrelated.rpm"])
+    host.run(["bash", "site.bin", "-u", "-y"])
+    assert version_of(host) == "1.3"
+    assert "tool-4-1.noarch" in host.sh("rpm -q tool library unrelated")
+    assert kept(host, "1.3") == ["library-1-1.noarch.rpm", "tool-4-1.noarch.rpm"]
+    host.put(stock.bin("1.3"), "/root/1.3.bin")
+    assert "nothing to do" in host.run(["bash", "1.3.bin", "-o"]).stdout, "it is the release of the full bundle"
+    host.run(["stock-ctl", "rollback", "-y"])
     assert version_of(host) == "1.0"

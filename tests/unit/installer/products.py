@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builder.delta import open_bases, reduce
+from builder.delta import OneHost, open_bases, reduce
 from builder.stage import Staged
 from payload import effects
 from payload.errors import CommandError
@@ -130,10 +130,17 @@ def large_file(version: str) -> bytes:
 
 
 def build(
-    folder: Path, key: PrivateKey, version: str, system: str, *, config: str = "1.0", bases: Sequence[Path] = ()
+    folder: Path,
+    key: PrivateKey,
+    version: str,
+    system: str,
+    *,
+    config: str = "1.0",
+    bases: Sequence[Path] = (),
+    host: OneHost | None = None,
 ) -> Path:
-    """Bundle the product; with `bases` as an upgrade bundle for those."""
-    path = folder / f"app-{'upgrade' if bases else 'installer'}-{version}.bin"
+    """Bundle the product; with `bases` or for one `host` as an upgrade bundle."""
+    path = folder / f"app-{'upgrade' if bases or host else 'installer'}-{version}.bin"
     name, content = wheel(version)
     pip = pip_wheel()
     zero = "sha256:" + "0" * 64
@@ -160,7 +167,8 @@ def build(
     )
     scratch = folder / f"scratch-{path.name}"
     scratch.mkdir()
-    reduced = reduce(tree, open_bases(bases, manifest(version, system)), scratch=scratch, sink=NullSink())
+    older = open_bases(bases, manifest(version, system))
+    reduced = reduce(tree, older, host=host, scratch=scratch, sink=NullSink())
     with BundleWriter(path, stub=lambda section: b"#!/bin/sh\nexit 0\n", runtime=_runtime(folder)) as writer:
         for patch in reduced.patches:
             writer.add_patch(patch)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from installer.packages import kept_packages
+import pytest
+
+from installer.packages import check_left_packages, kept_packages
 from installer.steps.stage import INDEX_NAME
 from payload.archive import open_bundle
-from payload.model import LockedRpm
+from payload.errors import PreflightError
+from payload.model import Borrowed, LockedRpm
 from payload.trust import Keyring, PrivateKey
 from repos.nevra import Nevra
 from repos.offline import PACKAGES_FOLDER
 from tests.unit.payload import bundles
 
 
-def rpm(name: str) -> LockedRpm:
+def rpm(name: str, digest: str = "0") -> LockedRpm:
     return LockedRpm(
         name=name,
         epoch=1,
@@ -23,7 +26,7 @@ def rpm(name: str) -> LockedRpm:
         arch="noarch",
         upstream="base",
         location=f"Packages/{name}-2-3.noarch.rpm",
-        digest="sha256:" + "0" * 64,
+        digest="sha256:" + digest * 64,
         size=1,
         requested=True,
     )
@@ -45,3 +48,18 @@ def test_a_damaged_release_offers_none(tmp_path: Path) -> None:
     assert kept_packages(tmp_path / "not-there") == frozenset()
     (tmp_path / INDEX_NAME).write_text("{")
     assert kept_packages(tmp_path) == frozenset()
+
+
+def test_packages_that_are_left_to_the_host_must_be_there(tmp_path: Path) -> None:
+    key = PrivateKey.generate("vendor")
+    index = open_bundle(bundles.build(tmp_path, key)).claimed
+    rpms = (rpm("same", "1"), rpm("inside", "2"), rpm("gone", "3"), rpm("rebuilt", "4"))
+    left = tuple(Borrowed(digest=each.digest, size=1, header="a" * 64) for each in rpms if each.name != "inside")
+    index = index.model_copy(update={"lock": index.lock.model_copy(update={"rpms": rpms}), "borrowed": left})
+    have = {Nevra.parse(f"{name}-1:2-3.noarch"): header * 64 for name, header in (("same", "a"), ("rebuilt", "b"))}
+    with pytest.raises(PreflightError) as caught:
+        check_left_packages(index, have)
+    assert caught.value.code == "host-changed"
+    assert [line.split(":")[0] for line in caught.value.details.splitlines()] == ["gone-1", "rebuilt-1"]
+    assert f"needs gone-2-3.noarch.rpm (1 bytes, {rpms[2].digest})" in caught.value.details
+    check_left_packages(index, {Nevra.parse(each.nevra): "a" * 64 for each in rpms})

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from builder.delta import OneHost, check_one_host
 from installer.rules import choose_base
+from installer.site_plan import site_plan
 from installer.state import ReleaseRecord, State
 from payload.archive import open_bundle
-from payload.errors import ExitCode, IntegrityError, UsageError
+from payload.errors import ExitCode, InputError, IntegrityError, UsageError
 from payload.events import NullSink
-from payload.model import Base
+from payload.model import Base, Source
+from payload.siteplan import SitePlan
 from payload.trust import PrivateKey
 from payload.version import Version
 from tests.unit.installer.lab import INSTALL, UPGRADE, Lab
@@ -52,7 +56,7 @@ def test_it_holds_what_the_base_lacks(upgrade: Path) -> None:
     verified = bundle.known(bundle.digest)
     assert verified.check(NullSink()) == ()
     assert "needs:         1.0.0" in verified.text(verified.index.info)
-    with pytest.raises(UsageError, match="takes it from the installed release"):
+    with pytest.raises(UsageError, match="takes it from what is installed"):
         verified.read("images/small.qcow2")
 
 
@@ -121,3 +125,44 @@ def test_a_damaged_patch_is_damage_of_the_bundle(lab: Lab, upgrade: Path) -> Non
     with pytest.raises(IntegrityError) as caught:
         lab.run("upgrade", UPGRADE)
     assert caught.value.code == "bundle-damaged"
+
+
+@pytest.mark.parametrize("with_base", [True, False])
+def test_a_bundle_for_one_host_holds_what_that_host_lacks(
+    lab: Lab, key: PrivateKey, bundles: dict[str, Path], tmp_path: Path, with_base: bool
+) -> None:
+    lab.run("1.0.0")
+    release = lab.layout.release("1.0.0")
+    (release / "images/small.qcow2").write_bytes(b"altered by hand")
+    before = lab.tree()
+    view = site_plan(lab.found())
+    assert lab.tree() == before
+    plan = SitePlan.model_validate_json(json.dumps(view.body), strict=True)
+    assert (str(plan.version), plan.answers) == ("1.0.0", {"port": 8080}), "no secret among the answers"
+    assert "images/small.qcow2" not in {file.path for file in plan.files}
+    system = open_bundle(bundles["1.0.0"]).claimed.manifest.targets[0].os[0]
+    (folder := tmp_path / "made").mkdir()
+    bases = [bundles["1.0.0"]] if with_base else []
+    path = build(folder, key, "1.1.0", system, config="1.1", bases=bases, host=OneHost(plan, {}))
+    index = open_bundle(path).claimed
+    by_path = {entry.path: entry.blob for entry in index.entries}
+    outside = {each.digest: each.sources[0] for each in index.borrowed}
+    assert by_path["images/small.qcow2"] not in outside, "altered there, so it is inside"
+    assert (by_path["tools/large.data"] in outside) == with_base, "a patch needs the old file here"
+    (pip,) = (name for name in by_path if name.startswith("tools/pip"))
+    assert outside[by_path[pip]] == Source(path=pip)
+    lab.bundles = bundles | {"upgrade": path}
+    lab.run("upgrade", UPGRADE)
+    assert "nothing to do" in "\n".join(lab.run("1.1.0", UPGRADE)), "it is the release of the full bundle"
+
+
+def test_a_base_beside_a_plan_is_the_release_of_the_plan(bundles: dict[str, Path], lab: Lab) -> None:
+    lab.run("1.0.0")
+    plan = SitePlan.model_validate_json(json.dumps(site_plan(lab.found()).body), strict=True)
+    old, new = (open_bundle(bundles[name]) for name in ("1.0.0", "1.1.0"))
+    check_one_host(plan, [])
+    check_one_host(plan, [old.known(old.digest)])
+    for wrong in ([new.known(new.digest)], [old.known(old.digest)] * 2):
+        with pytest.raises(InputError) as caught:
+            check_one_host(plan, wrong)
+        assert caught.value.code == "base-unfit"

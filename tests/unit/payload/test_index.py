@@ -14,11 +14,24 @@ from payload.digest import digest_bytes
 from payload.errors import IntegrityError
 from payload.format import TRAILER_SIZE, Trailer
 from payload.index import decode_index, decode_signatures, encode_index, encode_signatures
-from payload.model import Blob, Chunk, Index
+from payload.model import Base, Blob, Borrowed, Chunk, Index, LockedRpm, Source
 from payload.trust import Keyring, PrivateKey
+from payload.version import Version
 from tests.unit.payload.bundles import build
 
 KEY = PrivateKey.generate()
+LEFT = LockedRpm(
+    name="left",
+    epoch=0,
+    version="1",
+    release="1",
+    arch="noarch",
+    upstream="base",
+    location="left.rpm",
+    digest="sha256:" + "2" * 64,
+    size=1,
+    requested=True,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +54,19 @@ def _chunk(index: Index, **changes: object) -> Chunk:
 def _entry(index: Index, **changes: object) -> Index:
     entry = index.entries[0].model_copy(update=changes)
     return index.model_copy(update={"entries": (entry, *index.entries[1:])})
+
+
+def _left(index: Index, **changes: object) -> Index:
+    """A file that an upgrade bundle for one host does not hold, and that is no package."""
+    left = Borrowed(digest=LEFT.digest, size=1, header="3" * 64).model_copy(update=changes)
+    base = Base(version=Version("1"), release="sha256:" + "4" * 64)
+    entry = index.entries[0].model_copy(update={"path": "repository/Packages/left.rpm", "blob": left.digest})
+    return index.model_copy(update={"bases": (base,), "borrowed": (left,), "entries": (*index.entries, entry)})
+
+
+def _locked(index: Index) -> Index:
+    """The same, with what `_left` leaves out in the lock."""
+    return index.model_copy(update={"lock": index.lock.model_copy(update={"rpms": (LEFT,)})})
 
 
 LIES: dict[str, Callable[[Index], Index]] = {
@@ -68,6 +94,8 @@ LIES: dict[str, Callable[[Index], Index]] = {
     "new line": lambda i: _entry(i, path="a\nb"),
     "setuid": lambda i: _entry(i, mode=0o4755),
     "runtime elsewhere": lambda i: i.model_copy(update={"runtime": i.runtime.model_copy(update={"offset": 0})}),
+    "left to the host, no package": _left,
+    "left to the host, with a source": lambda i: _left(_locked(i), sources=(Source(path="x"),)),
     "other format": lambda i: i.model_copy(update={"format": 2}),
 }
 
@@ -86,6 +114,13 @@ def test_a_true_index_survives_the_round_trip(genuine: tuple[Index, Trailer]) ->
     stored = encode_index(index)
     fitting = replace(trailer, index_size=len(stored), index_digest=digest_bytes(stored))
     assert decode_index(stored, fitting) == index
+
+
+def test_a_package_may_be_left_to_the_host(genuine: tuple[Index, Trailer]) -> None:
+    index, trailer = genuine
+    stored = encode_index(_left(_locked(index)))
+    fitting = replace(trailer, index_size=len(stored), index_digest=digest_bytes(stored))
+    assert set(decode_index(stored, fitting).left_to_host) == {LEFT.digest}
 
 
 def test_members_have_a_frozen_shape(genuine: tuple[Index, Trailer]) -> None:

@@ -16,6 +16,7 @@ from payload.errors import CommandError, NeedsOperatorError, UsageError
 from repos.createrepo import create_repository
 from repos.dialect import Dialect, Kind, Source
 from repos.dnf import PackageManager, Undo, detect, undo_plan
+from repos.header import read_header_digest, read_rpm
 from repos.mirrors import System, mirror_repositories
 from repos.nevra import Nevra
 from repos.offline import bundle_repository, rpm_key_name
@@ -298,6 +299,15 @@ def test_a_mirror_with_signed_metadata(
         signers[0].sign_file(repomd)
         host.install((source,), ["library"])
     assert names(host.installed()) == {"library-1:1-1.noarch"}
+
+
+def test_headers_of_installed_packages_are_those_of_their_files(
+    host: PackageManager, releases: dict[str, Source]
+) -> None:
+    host.install((releases["1"],), ["tool"])
+    files = releases["1"].reposdir.parent.rglob("*.rpm")
+    found = {nevra: header for nevra, header in host.headers().items() if nevra.name != KEY.name}
+    assert found == {read_rpm(path).nevra: read_header_digest(path) for path in files}
 
 
 def test_preview_changes_nothing(host: PackageManager, releases: dict[str, Source]) -> None:

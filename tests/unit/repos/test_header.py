@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from payload import effects
 from payload.errors import IntegrityError
-from repos.header import read_rpm
+from repos.header import read_header_digest, read_rpm
 from repos.nevra import Nevra, Requirement
 
 
@@ -42,3 +43,8 @@ def test_a_cut_header_is_refused(rpms: dict[str, Path], tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(IntegrityError):
             read_rpm(path)
+
+
+def test_the_digest_of_a_header_is_what_rpm_says(rpms: dict[str, Path]) -> None:
+    answer = effects.run(["rpm", "-qp", "--qf", "%{SHA256HEADER}", str(rpms["tool"])])
+    assert read_header_digest(rpms["tool"]) == answer.output
