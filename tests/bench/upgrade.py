@@ -1,35 +1,54 @@
-"""Upgrade bundles beside their peers: `python -m tests.bench.upgrade [--quick]` prints a table and JSON.
+"""Upgrade bundles beside their peers: `python -m tests.bench.upgrade [--quick]` prints tables and JSON.
 
-One large file changes as files do: bytes are rewritten, inserted and removed in two of a hundred blocks. What an
-upgrade bundle holds for it is a patch. Peer: zstd --patch-from, at the same level; applying is timed beside `cp` of
-the result.
-200 MB (--quick: 40 MB) of programs, text and noise. xdelta3 is compared with when it is installed.
+Two changes from an old state to a new one, 200 MB each (--quick: 40 MB) of made-up packages, programs and text:
+
+- *one file*: bytes are rewritten, inserted and removed in two of a hundred blocks. Ours is a patch, as an upgrade
+  bundle has it.
+- *a release*: of its files four fifths stay, one fifth changes in the same way, and one is new. Ours is an upgrade
+  bundle that is built from the two, and its result laid out; peers get a tar archive of each.
+
+Peers: zstd --patch-from, at our level; xdelta3 with its window over the whole old state; casync with the old state as
+its seed, where what travels is the index and those chunks that the old state has not. Applying is timed beside `cp` of
+the result. A peer that is not installed stops the run. The ratios are to the smallest peer, and to the copy.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import resource
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from builder.delta import reduce
+from builder.stage import Staged
+from payload.archive import VerifiedBundle, open_bundle
+from payload.borrow import Takeover, borrowed_entries
 from payload.digest import digest_file
+from payload.events import NullSink
+from payload.format import STUB_SIZE
 from payload.patch import apply_patch, make_patch
+from payload.trust import Keyring, PrivateKey
+from payload.writer import BundleWriter
 from tests.bench.measure import call, make_payload, median
+from tests.unit.payload.bundles import lock, manifest, runtime
 
 _LEVEL = "-12"
+_TOOLS = ("zstd", "xdelta3", "casync")
+_KEY = PrivateKey.generate()
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """One way: bytes that travel, seconds to make and to apply (medians)."""
 
+    what: str
     name: str
     size: int
     make: float
@@ -39,86 +58,189 @@ class Way:
         return f"{self.name:<22} {self.size:>12} bytes   make {self.make:8.3f} s   apply {self.apply:8.3f} s"
 
 
-def make_files(folder: Path, megabytes: int) -> tuple[Path, Path]:
-    """The old file and the new one: the same bytes every time."""
-    old, new = folder / "old", folder / "new"
-    with old.open("wb") as out:
-        for path in sorted(make_payload(folder / "in", megabytes).rglob("*")):
-            if path.is_file():
-                out.write(path.read_bytes())
-    shutil.rmtree(folder / "in")
-    noise, content = random.Random(11), old.read_bytes()
-    with new.open("wb") as out:
-        for offset in range(0, len(content), 1 << 16):
-            block = content[offset : offset + (1 << 16)]
-            if noise.random() < 0.02:
-                start = noise.randrange(len(block))
-                block = block[:start] + noise.randbytes(noise.randrange(1, 400)) + block[start + noise.randrange(400) :]
-            out.write(block)
+def altered(content: bytes, noise: random.Random) -> bytes:
+    """Two of a hundred blocks of 64 KiB have some bytes rewritten, inserted or removed."""
+    blocks = []
+    for offset in range(0, len(content), 1 << 16):
+        block = content[offset : offset + (1 << 16)]
+        if noise.random() < 0.02:
+            start = noise.randrange(len(block))
+            block = block[:start] + noise.randbytes(noise.randrange(1, 400)) + block[start + noise.randrange(400) :]
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+def make_states(folder: Path, megabytes: int) -> tuple[Path, Path]:
+    """The folders of the old and the new state: the same bytes every time."""
+    old = make_payload(folder / "old", megabytes)
+    new, noise = Path(shutil.copytree(old, folder / "new")), random.Random(11)
+    for number, path in enumerate(sorted(path for path in new.rglob("*") if path.is_file())):
+        if number % 5 == 2:
+            path.write_bytes(altered(path.read_bytes(), noise))
+    (new / "server/added.bin").write_bytes(noise.randbytes(1 << 20))
     return old, new
 
 
-def ours(old: Path, new: Path, work: Path, rounds: int) -> Way:
-    """As an upgrade bundle makes and takes it, with the digest of the result."""
-    patch, out = work / "ours", work / "out"
+def one_file(work: Path, megabytes: int, rounds: int) -> Iterator[Way]:
+    """Every way from one large file to the next."""
+    old, new, what = work / "old.file", work / "new.file", "one file"
+    with old.open("wb") as out:
+        for path in sorted(make_payload(work / "in", megabytes).rglob("*")):
+            if path.is_file():
+                out.write(path.read_bytes())
+    shutil.rmtree(work / "in")
+    new.write_bytes(altered(old.read_bytes(), random.Random(11)))
+    patch, out_file, expected = work / "ours", work / "out", digest_file(new)
 
     def take() -> None:
-        with patch.open("rb") as stream, old.open("rb") as before, out.open("wb") as target:
+        total = hashlib.sha256()
+        with patch.open("rb") as stream, old.open("rb") as before, out_file.open("wb", buffering=0) as target:
             for piece in apply_patch(stream, before.fileno()):
+                total.update(piece)
                 target.write(piece)
-        assert digest_file(out) == expected
+        assert f"sha256:{total.hexdigest()}" == expected
 
-    expected = digest_file(new)
     made = median(lambda: make_patch(old, new, patch), rounds)
-    return Way("sealift", patch.stat().st_size, made, median(take, rounds))
+    yield Way(what, "sealift", patch.stat().st_size, made, median(take, rounds))
+    yield from peers(what, old, new, work, rounds)
+    copied = median(lambda: call("cp", "--reflink=never", new, out_file), rounds)
+    yield Way(what, "the whole file, cp", new.stat().st_size, 0.0, copied)
 
 
-def zstd(old: Path, new: Path, work: Path, rounds: int) -> Way:
-    """`zstd --patch-from`: the whole old file is the dictionary."""
-    patch, out = work / "zst", work / "out"
-    frame = f"--long={max(27, old.stat().st_size.bit_length() + 1)}"
+def release(work: Path, megabytes: int, rounds: int) -> Iterator[Way]:
+    """Every way from one release to the next."""
+    what, (old, new) = "a release", make_states(work, megabytes)
+    base, made, out = work / "old.bin", work / "upgrade.bin", work / "taken"
+    write_bundle(work, base, old, ())
+    known = opened(base)
+    seconds = median(lambda: write_bundle(work, made, new, (known,)), rounds)
+    taken = median(lambda: lay_out(made, old, out), rounds, fresh=out)
+    assert {path.relative_to(out): digest_file(path) for path in files_of(out)} == {
+        path.relative_to(new): digest_file(path) for path in files_of(new)
+    }
+    size = made.stat().st_size - STUB_SIZE - (work / "runtime.tar.gz").stat().st_size
+    yield Way(what, "sealift", size, seconds, taken)
+    for folder in (old, new):
+        call("tar", "--sort=name", "--mtime=@0", "-C", folder, "-cf", folder.with_suffix(".tar"), ".")
+    yield from peers(what, old.with_suffix(".tar"), new.with_suffix(".tar"), work, rounds)
+    copied = median(lambda: call("cp", "-r", "--reflink=never", new, out), rounds, fresh=out)
+    yield Way(what, "the whole release, cp", sum(path.stat().st_size for path in files_of(new)), 0.0, copied)
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def write_bundle(work: Path, target: Path, source: Path, bases: Iterable[VerifiedBundle]) -> None:
+    """Bundle a folder behind a small stand-in for the runtime, without what the bases have."""
+    names = [(path, str(path.relative_to(source))) for path in files_of(source)]
+    tree = [Staged(path, name, "tools") for path, name in names]
+    with tempfile.TemporaryDirectory(dir=work) as scratch:
+        reduced = reduce(tree, tuple(bases), scratch=Path(scratch), sink=NullSink())
+        with BundleWriter(target, stub=lambda section: b"#!/bin/sh\n", runtime=runtime(work)) as writer:
+            for patch in reduced.patches:
+                writer.add_patch(patch)
+            for staged in tree:
+                if borrowed := reduced.borrowed.get(staged.path):
+                    writer.borrow(borrowed, path=staged.path, component=staged.component)
+                else:
+                    writer.add(staged.source, path=staged.path, component=staged.component)
+            writer.finish(
+                manifest=manifest(),
+                lock=lock(),
+                created=0,
+                keyring=Keyring(keys=(_KEY.public,)),
+                signers=[_KEY],
+                help="help",
+                bases=reduced.bases,
+            )
+
+
+def opened(path: Path) -> VerifiedBundle:
+    unverified = open_bundle(path)
+    return unverified.known(unverified.digest)
+
+
+def lay_out(bundle: Path, old: Path, new: Path) -> None:
+    """What staging does: unpack what is inside, take the rest from the old release, every byte verified."""
+    held = opened(bundle)
+    outside = borrowed_entries(held)
+    held.extract(new, select=lambda entry: entry.path not in outside, sink=NullSink(), stage="x")
+    Takeover(held, 0, old, new).run(lambda entry: entry.path in outside, sink=NullSink(), stage="x")
+
+
+def peers(what: str, old: Path, new: Path, work: Path, rounds: int) -> Iterator[Way]:
+    """The peers' ways from one file to the other."""
+    out = work / "peer.out"
+    patch, frame = work / "zst", f"--long={max(27, old.stat().st_size.bit_length() + 1)}"
     make = partial(call, "zstd", "-qf", _LEVEL, "-T2", frame, f"--patch-from={old}", new, "-o", patch)
     take = partial(call, "zstd", "-qdf", frame, f"--patch-from={old}", patch, "-o", out)
-    return Way("zstd --patch-from -12", _size(patch, make), median(make, rounds), median(take, rounds))
+    yield _measured(Way(what, "zstd --patch-from -12", 0, 0, 0), make, take, lambda: patch.stat().st_size, rounds)
+    delta, window = work / "xd3", ("-B", str(old.stat().st_size))
+    make = partial(call, "xdelta3", "-f", "-e", "-9", *window, "-s", old, new, delta)
+    take = partial(call, "xdelta3", "-f", "-d", *window, "-s", old, delta, out)
+    yield _measured(Way(what, "xdelta3 -9", 0, 0, 0), make, take, lambda: delta.stat().st_size, rounds)
+    yield _casync(what, old, new, work, rounds)
 
 
-def xdelta3(old: Path, new: Path, work: Path, rounds: int) -> Way:
-    """`xdelta3` with its window over the whole old file."""
-    patch, out = work / "xd3", work / "out"
-    make = partial(call, "xdelta3", "-f", "-e", "-B", str(old.stat().st_size), "-s", old, new, patch)
-    take = partial(call, "xdelta3", "-f", "-d", "-B", str(old.stat().st_size), "-s", old, patch, out)
-    return Way("xdelta3", _size(patch, make), median(make, rounds), median(take, rounds))
+def _casync(what: str, old: Path, new: Path, work: Path, rounds: int) -> Way:
+    stores, index = {name: work / f"{name}.castr" for name in ("old", "new", "lacking")}, work / "new.caibx"
+    call("casync", "make", f"--store={stores['old']}", work / "old.caibx", old)
+
+    def make() -> None:
+        for name in ("new", "lacking"):
+            shutil.rmtree(stores[name], ignore_errors=True)
+        call("casync", "make", f"--store={stores['new']}", index, new)
+        for chunk in files_of(stores["new"]):
+            part = chunk.relative_to(stores["new"])
+            if not (stores["old"] / part).exists():
+                (target := stores["lacking"] / part).parent.mkdir(parents=True, exist_ok=True)
+                target.hardlink_to(chunk)
+
+    def take() -> None:
+        (work / "cas.out").unlink(missing_ok=True)
+        call("casync", "extract", f"--store={stores['lacking']}", f"--seed={old}", index, work / "cas.out")
+
+    def size() -> int:
+        return index.stat().st_size + sum(path.stat().st_size for path in files_of(stores["lacking"]))
+
+    return _measured(Way(what, "casync", 0, 0, 0), make, take, size, rounds)
 
 
-def _size(patch: Path, make: partial[str]) -> int:
-    make()
-    return patch.stat().st_size
+def _measured(
+    way: Way, make: Callable[[], object], take: Callable[[], object], size: Callable[[], int], rounds: int
+) -> Way:
+    made = median(make, rounds)
+    return Way(way.what, way.name, size(), made, median(take, rounds))
 
 
-def ways(work: Path, megabytes: int, rounds: int) -> Iterator[Way]:
-    """Every way, as it is measured; the last is what is copied when nothing is left out."""
-    old, new = make_files(work, megabytes)
-    yield ours(old, new, work, rounds)
-    yield zstd(old, new, work, rounds)
-    if shutil.which("xdelta3"):
-        yield xdelta3(old, new, work, rounds)
-    copied = median(lambda: call("cp", "--reflink=never", new, work / "out"), rounds)
-    yield Way("the whole file, cp", new.stat().st_size, 0.0, copied)
+def ratios(ways: list[Way]) -> dict[str, float]:
+    """Ours to the smallest peer, and to copying the result."""
+    ours, *others, copy = ways
+    return {"size": ours.size / min(each.size for each in others), "apply": ours.apply / copy.apply}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a fifth of the payload, one round")
     quick = parser.parse_args().quick
-    if shutil.which("zstd") is None:
-        raise SystemExit("missing: zstd. apt-get install zstd")
-    with tempfile.TemporaryDirectory(prefix="sealift-bench-", dir="/var/tmp") as name:
-        found = []
-        for way in ways(Path(name), 40 if quick else 200, 1 if quick else 5):
-            print(way.line(), flush=True)
-            found.append(asdict(way))
+    if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
+        raise SystemExit(f"missing: {', '.join(missing)}. apt-get install {' '.join(missing)}")
+    found, compared = [], {}
+    for kind in (one_file, release):
+        with tempfile.TemporaryDirectory(prefix="sealift-bench-", dir="/var/tmp") as name:
+            ways: list[Way] = []
+            for way in kind(Path(name), 40 if quick else 200, 1 if quick else 5):
+                if not ways:
+                    print(way.what, flush=True)
+                print(f"  {way.line()}", flush=True)
+                ways.append(way)
+            compared[ways[0].what] = ratios(ways)
+            size, apply = compared[ways[0].what].values()
+            print(f"  size {size:.2f} x the smallest peer (to reach: 1.1), apply {apply:.2f} x cp (to reach: 2)")
+            found += [asdict(way) for way in ways]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"ways": found, "memory-mb": memory}))
+    print(json.dumps({"ways": found, "ratios": compared, "memory-mb": memory}))
 
 
 if __name__ == "__main__":

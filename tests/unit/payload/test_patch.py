@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import struct
 import tempfile
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import example, given, settings
 from payload import patch
 from payload.errors import IntegrityError
 from payload.patch import apply_patch, make_patch
+from payload.runs import Finder
 from tests.unit.payload.mutations import EXAMPLES, Change, changed, changes
 
 
@@ -31,7 +33,7 @@ def test_small_and_empty_files(tmp_path: Path, old: bytes, new: bytes) -> None:
 
 def test_blocks_that_moved_far_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With small windows: as an image whose clusters are in another order."""
-    for name, size in (("SEGMENT", 1 << 20), ("WINDOW", 2 << 20), ("_UNIT", 1 << 18)):
+    for name, size in (("SEGMENT", 1 << 20), ("WINDOW", 2 << 20)):
         monkeypatch.setattr(patch, name, size)
     clusters = [random.Random(seed).randbytes(1 << 16) for seed in range(64)]
     moved = [*clusters[40:], *clusters[:40]]
@@ -54,6 +56,40 @@ def test_content_of_a_large_file_is_found_wherever_it_went(tmp_path: Path) -> No
     noise = random.Random(5).randbytes(patch.WINDOW + (8 << 20))
     half = len(noise) // 2
     assert roundtrip(tmp_path, noise, noise[half + 12_345 :] + b"between" + noise[: half - 999]) < 20_000
+
+
+def test_text_without_names_is_found_also_when_what_is_before_it_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten words have none of the places by which content is recognized elsewhere."""
+    monkeypatch.setattr(patch, "WINDOW", 4 << 20)
+    source = random.Random(3)
+    words = ["server", "agent", "host", "storage", "router", "console", "package", "release", "journal", "rollback"]
+    text = " ".join(source.choices(words, k=400_000)).encode()
+    noise = source.randbytes(patch.WINDOW)
+    middle = len(text) // 2
+    new = source.randbytes(3 << 20) + noise + text[:middle] + b"a change" + text[middle + 9 :]
+    assert roundtrip(tmp_path, noise + text, new) < (3 << 20) + 20_000
+
+
+def test_a_patch_of_edits_is_hardly_more_than_the_edits(tmp_path: Path) -> None:
+    """Rewritten, inserted and removed bytes: what lies between is a run, with exact ends."""
+    old = random.Random(8).randbytes(2 << 20)
+    new = old[:700_000] + b"rewritten" * 5 + old[700_045:1_200_000] + b"inserted" + old[1_200_000:1_900_000]
+    assert roundtrip(tmp_path, old, new) < 400
+    (tmp_path / "old").write_bytes(old)
+    with (tmp_path / "old").open("rb") as file:
+        runs = [*Finder(file.fileno(), new, 0, {}).runs()]
+    ends = [(0, 0, 700_000), (700_045, 700_045, 499_955), (1_200_008, 1_200_000, 700_000)]
+    assert [(run.new, run.old, run.size) for run in runs] == ends
+
+
+@pytest.mark.parametrize(("size", "offset"), [(11, 0), (1, 10), (1, 1 << 63), (patch.SEGMENT + 1, 0)])
+def test_a_run_that_is_not_in_the_old_file_is_refused(tmp_path: Path, size: int, offset: int) -> None:
+    (tmp_path / "old").write_bytes(bytes(10))
+    with (tmp_path / "old").open("rb") as old, pytest.raises(IntegrityError) as caught:
+        b"".join(apply_patch(BytesIO(struct.pack("<4sIQ", b"SLr1", size, offset)), old.fileno()))
+    assert caught.value.code == "patch-misfit"
 
 
 OLD, NEW = b"abc" * 9999, b"abd" * 9999
