@@ -7,10 +7,14 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
-from payload.model import Index
+from payload.digest import Digest
+from payload.model import Entry, Index, LockedWheel
+from repos.offline import KEYS_FOLDER, REPOSITORY_FOLDER
 
-_PART_OF_THE_LOCK = ("repository", "server", "agents/", "tools", "images/", "lock", "sbom", "provenance")
+_PART_OF_THE_LOCK = ("repository", "server", "agents/", "tools", "images/", "python", "lock", "sbom", "provenance")
 """Components whose files follow from the lock: packages, wheels and images say it better."""
+_KEYS = (f"{KEYS_FOLDER}/", f"{REPOSITORY_FOLDER}/RPM-GPG-KEY")
+"""Files of the repository that do not: whoever signs its packages and its metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class Change:
     """One thing: as it was and as it is. None: it was not there, or is gone."""
 
     kind: str
-    """`product`, `package`, `wheel`, `image`, `file`, `manifest` or `trust`."""
+    """`package`, `wheel`, `python`, `image`, `file`, `manifest`, `trust` or `runtime`."""
     where: str
     """The component, or the table of the manifest."""
     name: str
@@ -34,8 +38,9 @@ class Change:
 def changes(old: Index, new: Index) -> tuple[Change, ...]:
     """All that differs, in a fixed order."""
     return (
-        *_compare("package", "repository", _packages(old), _packages(new)),
+        *_compare("package", "repository", *_packages(old, new)),
         *_wheel_changes(old, new),
+        *_compare("python", "python", _python(old), _python(new)),
         *_compare("image", "images", _images(old), _images(new)),
         *_file_changes(old, new),
         *_manifest_changes(old, new),
@@ -62,28 +67,49 @@ def _compare(kind: str, where: str, old: Mapping[str, str], new: Mapping[str, st
             yield Change(kind, where, name, old.get(name), new.get(name))
 
 
-def _packages(index: Index) -> dict[str, str]:
-    """Packages that are there in several versions, as kernels are, have all of them in one row."""
-    found: dict[str, list[str]] = {}
-    for rpm in index.lock.rpms:
-        epoch = f"{rpm.epoch}:" if rpm.epoch else ""
-        found.setdefault(f"{rpm.name}.{rpm.arch}", []).append(f"{epoch}{rpm.version}-{rpm.release}")
-    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
+def _packages(old: Index, new: Index) -> tuple[dict[str, str], dict[str, str]]:
+    """Packages that are there in several versions, as kernels are, have all of them in one row. A build of the same
+    version that is another one has its digest."""
+    versions = [{rpm.nevra: rpm.digest for rpm in index.lock.rpms} for index in (old, new)]
+    rebuilt = {nevra for nevra, digest in versions[0].items() if versions[1].get(nevra, digest) != digest}
+
+    def rows(index: Index) -> dict[str, str]:
+        found: dict[str, list[str]] = {}
+        for rpm in index.lock.rpms:
+            epoch = f"{rpm.epoch}:" if rpm.epoch else ""
+            build = _build(rpm.digest) if rpm.nevra in rebuilt else ""
+            found.setdefault(f"{rpm.name}.{rpm.arch}", []).append(f"{epoch}{rpm.version}-{rpm.release}{build}")
+        return {name: ", ".join(sorted(texts)) for name, texts in found.items()}
+
+    return rows(old), rows(new)
 
 
 def _wheel_changes(old: Index, new: Index) -> Iterator[Change]:
+    """A wheel that was built from a path has its digest always, others where a file of the same name is another one."""
+    builds = [{(each.environment, each.filename): each.digest for each in _wheels(index)} for index in (old, new)]
+    rebuilt = {key for key, digest in builds[0].items() if builds[1].get(key, digest) != digest}
+
     def wheels(index: Index, environment: str) -> dict[str, str]:
-        return {
-            wheel.name: str(wheel.version) if wheel.source == "index" else f"{wheel.version} ({wheel.digest[7:19]})"
-            for wheel in (*index.lock.wheels, index.lock.pip)
-            if wheel.environment == environment
-        }
+        return {each.name: text(each) for each in _wheels(index) if each.environment == environment}
+
+    def text(wheel: LockedWheel) -> str:
+        told = wheel.source == "path" or (wheel.environment, wheel.filename) in rebuilt
+        return f"{wheel.version}{_build(wheel.digest) if told else ''}"
 
     for environment in sorted({wheel.environment for index in (old, new) for wheel in _wheels(index)}):
         yield from _compare("wheel", environment, wheels(old, environment), wheels(new, environment))
 
 
-def _wheels(index: Index) -> Iterable[Any]:
+def _build(digest: Digest) -> str:
+    return f" ({digest[7:19]})"
+
+
+def _python(index: Index) -> dict[str, str]:
+    python = index.lock.python
+    return {} if python is None else {"python": f"{python.version}, glibc {python.libc}{_build(python.digest)}"}
+
+
+def _wheels(index: Index) -> Iterable[LockedWheel]:
     return (*index.lock.wheels, index.lock.pip)
 
 
@@ -96,12 +122,15 @@ def _file_changes(old: Index, new: Index) -> Iterator[Change]:
         return {
             entry.path: f"{entry.blob[7:19]}, mode {entry.mode:04o}"
             for entry in index.entries
-            if entry.component == component
+            if entry.component == component and not _follows(entry)
         }
 
     for component in sorted({entry.component for index in (old, new) for entry in index.entries}):
-        if not component.startswith(_PART_OF_THE_LOCK):
-            yield from _compare("file", component, files(old, component), files(new, component))
+        yield from _compare("file", component, files(old, component), files(new, component))
+
+
+def _follows(entry: Entry) -> bool:
+    return entry.component.startswith(_PART_OF_THE_LOCK) and not entry.path.startswith(_KEYS)
 
 
 def _manifest_changes(old: Index, new: Index) -> Iterator[Change]:

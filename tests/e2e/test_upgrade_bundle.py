@@ -34,6 +34,8 @@ def test_it_holds_only_what_the_installed_release_lacks(upgrade: Path, bundles: 
     paths = {entry.path for entry in index.entries if entry.blob in outside}
     assert any(path.startswith("images/") for path in paths)
     assert any(path.startswith("wheels/server/") for path in paths)
+    packages = {entry.path for entry in index.entries if entry.path.endswith(".rpm")}
+    assert packages and packages <= paths, "hosts of 1.0.0 serve its packages, so all of them are there"
     full = open_bundle(bundles["1.1.0"]).claimed
     stored = {blob.digest: blob.stored_size for blob in full.blobs}
     saved = sum(stored[digest] for digest in outside)

@@ -10,13 +10,9 @@ import cyclonedx.schema
 import jsonschema_rs
 import pytest
 
-from builder.diff import changes, to_lines
 from builder.sbom import sbom_text
-from payload.archive import open_bundle
-from payload.manifest import Manifest
-from payload.model import SBOM_PATH, Lock, LockedRpm, LockedWheel
+from payload.model import SBOM_PATH, LockedRpm, LockedWheel
 from payload.store import Store
-from payload.trust import PrivateKey
 from tests.unit.builder.product import write_wheel
 from tests.unit.builder.test_pipeline import build
 from tests.unit.payload import bundles
@@ -90,24 +86,3 @@ def test_a_built_bundle_has_it(locked: Any, tmp_path: Path) -> None:
     assert {"base-lib", "demo-app", "other-lib", "pip", "trial", "far", "sealift-runtime"} <= names
     (app,) = [part for part in document["components"] if part["name"] == "demo-app"]
     assert {row["name"] for row in app["properties"]} == {"sealift:environment", "sealift:sources"}
-
-
-def test_what_changed_between_two_bundles(tmp_path: Path) -> None:
-    key = PrivateKey.generate()
-    (tmp_path / "new").mkdir()
-    old = open_bundle(bundles.build(tmp_path, key)).claimed
-    files = bundles.FILES | {"templates/config/app.toml.j2": b"port = 1\n", "templates/config/more.j2": b"x"}
-    new = open_bundle(bundles.build(tmp_path / "new", key, files=files)).claimed
-    assert changes(old, old) == ()
-    lock = Lock.model_validate(
-        new.lock.model_dump(by_alias=True) | {"pip": new.lock.pip.model_copy(update={"version": "2"}).model_dump()}
-    )
-    manifest = Manifest.model_validate(
-        new.manifest.model_dump(by_alias=True, mode="json") | {"preflight": {"memory-mb": 512}}
-    )
-    lines = "\n".join(to_lines(changes(old, new.model_copy(update={"lock": lock, "manifest": manifest}))))
-    assert "wheel: tools\n  ~ pip 1 -> 2" in lines
-    assert "file: templates\n  ~ templates/config/app.toml.j2" in lines
-    assert "  + templates/config/more.j2" in lines
-    assert "manifest: preflight\n  ~ preflight.memory-mb 0 -> 512" in lines
-    assert "keyring" not in lines
