@@ -18,7 +18,7 @@ _SEVERAL = 4
 """A name that stands in more units than this says nothing."""
 _FEW = 4
 """Fewer names of a unit that are known do not say where it comes from."""
-_SAMPLED = 1 << 13
+_SAMPLED = 1 << 12
 """Units of an old file whose anchors are all remembered; of larger ones, some. A unit has about 64."""
 _ANCHOR = re.compile(
     b"".join(b"[" + b"".join(re.escape(bytes([16 * n + low])) for n in range(16)) + b"]" for low in (1, 5, 14))
@@ -64,7 +64,9 @@ class Origins:
         as the part before was; and what lies directly beside all these. Where nothing is known, all around its place.
         """
         if not known:
-            return self._joined([*self._around(start + size // 2)][: most // UNIT])
+            middle, reach = (start + size // 2) // UNIT, most // UNIT
+            low = max(0, min(middle - reach // 2, self._units - reach))
+            return self._joined(range(low, min(low + reach, self._units)))
         blocks = [{place: known[place] for place in known if place // UNIT == at} for at in range(-(-size // UNIT))]
         found = [*self._fewest(known, start // UNIT)]
         found += self._expected(blocks, start // UNIT)
@@ -99,9 +101,6 @@ class Origins:
                 yield from (number + shift, number + shift + 1)
             else:
                 shift = min(votes, key=lambda unit: (-votes[unit], abs(unit - number - shift), unit)) - number
-
-    def _around(self, middle: int) -> Iterator[int]:
-        yield from sorted(range(self._units), key=lambda unit: (abs(unit - middle // UNIT), unit))
 
     def _joined(self, units: Iterable[int]) -> tuple[Range, ...]:
         """Units beside each other are one range."""

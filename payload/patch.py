@@ -33,6 +33,8 @@ _RUN_MAGIC = b"SLr1"
 _NEAR = 64 << 10
 """So much beside a short part is its dictionary, where both of its neighbours are runs from one place."""
 _SHORT = 1 << 20
+_LITTLE = 2 << 20
+"""So much of the old file the shortest part may be made from; a longer one from three times its size more."""
 _RANGE = struct.Struct("<QI")
 _LEVEL = 12
 _THOROUGH = 19
@@ -83,7 +85,7 @@ def _segments(old: int, content: bytes, start: int, origins: Origins, level: int
                 ranges: tuple[Range, ...] = ((low, min(run.old + _NEAR, origins.size) - low),)
             else:
                 inner = {place - at: offsets for place, offsets in known.items() if at <= place < run.new}
-                ranges = origins.ranges(inner, start + at, len(gap), min(WINDOW, 3 * len(gap) + 2 * UNIT))
+                ranges = origins.ranges(inner, start + at, len(gap), min(WINDOW, 3 * len(gap) + _LITTLE))
             yield _segment(old, gap, ranges, _THOROUGH if len(gap) <= _SHORT else level)
         if run.size:
             yield _RUN.pack(_RUN_MAGIC, run.size, run.old)

@@ -107,21 +107,23 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Stock:
     made = Stock(tmp_path_factory.mktemp("stock"))
     sealift("keygen", made.folder / "release.pem", cwd=made.folder)
     own = (Spec("rival", "1"), Spec("data-of-another-kind", "1", provides=("stock-data",)), Spec("unrelated", "1"))
-    for spec in own:
-        build_rpm(spec, made.folder / "built")
     with open_signer(Cache()) as signer:
-        ballast = build_rpm(Spec("stock-data", "1", files=(_DATA,)), made.folder / "data", scripts=_FILL)
-        signer.sign_rpms([ballast])
+
+        def built(spec: Spec, scripts: str = "") -> Path:
+            """The package, built and signed once: the same file in every release that has it."""
+            if not (path := made.folder / "built" / spec.filename).exists():
+                signer.sign_rpms([build_rpm(spec, path.parent, scripts=scripts)])
+            return path
+
+        for spec in own:
+            built(spec)
+        ballast = built(Spec("stock-data", "1", files=(_DATA,)), _FILL)
         for version, specs in RELEASES.items():
             folder = made.folder / version
             packages = folder / "packages" / "Packages"
             packages.mkdir(parents=True)
             for spec in specs:
-                if not (built := made.folder / "built" / spec.filename).exists():
-                    refuses = _STOP if (version, spec.name) == ("1.2", "tool") else ""
-                    build_rpm(spec, built.parent, scripts=refuses)
-                shutil.copy(built, packages)
-            signer.sign_rpms(sorted(packages.glob("*.rpm")))
+                shutil.copy(built(spec, _STOP if (version, spec.name) == ("1.2", "tool") else ""), packages)
             if version != "1.2":
                 (packages / ballast.name).hardlink_to(ballast)
             create_repository(packages.parent, revision=1)
