@@ -119,6 +119,11 @@ class Layout:
         return self.commands_dir / f"{self.product}-ctl"
 
     @property
+    def completion(self) -> Path:
+        """What bash completes the control command by."""
+        return self.root / "usr/share/bash-completion/completions" / self.ctl.name
+
+    @property
     def sysctl_file(self) -> Path:
         """The product's kernel settings."""
         return self.root / "etc/sysctl.d" / f"90-{self.product}.conf"

@@ -24,7 +24,7 @@ from payload.model import Index
 from payload.version import Version
 from repos.offline import PACKAGES_FOLDER
 from repos.serving import listening_address
-from templates.contexts import CtlContext, ServingContext
+from templates.contexts import CompletionContext, CtlContext, ServingContext
 from templates.render import ProductContext, render, render_text
 
 SHIPPED_FOLDER = "shipped-config"
@@ -55,6 +55,7 @@ class Offer:
     images: tuple[RegisteredImage, ...]
     pip: str
     ctl: str
+    completion: str
     wheels: tuple[str, ...]
     """File names of the wheels that this host's Python runs."""
     content_size: int
@@ -162,6 +163,14 @@ def make_offer(
                 product=manifest.product.name,
                 runtime=shlex.quote(str(layout.current / "runtime")),
                 prefix=shlex.quote(str(layout.prefix)),
+            ),
+        ),
+        completion=render(
+            "ctl/completion.bash.j2",
+            CompletionContext(
+                product=manifest.product.name,
+                function=f"{manifest.product.name.replace('-', '_')}_ctl",
+                releases=shlex.quote(str(layout.releases)),
             ),
         ),
         wheels=_wheels(index),

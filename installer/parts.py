@@ -296,14 +296,18 @@ def links_of(layout: Layout, offer: Offer) -> tuple[Link, ...]:
     return tuple(Link(layout.commands_dir / name, str(venv / name)) for name in offer.manifest.server.commands)
 
 
+def scripts_of(layout: Layout, offer: Offer) -> tuple[NewFile, ...]:
+    """The control command, and what bash completes it by."""
+    return NewFile(layout.ctl, offer.ctl, 0o755), NewFile(layout.completion, offer.completion)
+
+
 def links(layout: Layout, offer: Offer, before: tuple[str, ...]) -> MakeLinks:
     """Commands for operators."""
     links = links_of(layout, offer)
     now = {str(link.path) for link in links}
     return MakeLinks(
         links=links,
-        wrapper=layout.ctl,
-        wrapper_content=offer.ctl,
+        scripts=scripts_of(layout, offer),
         remove=tuple(Path(path) for path in before if path not in now),
         reason="what operators call",
     )

@@ -186,7 +186,7 @@ def plan_uninstall(site: Site, offer: Offer, state: State, removable: tuple[Nevr
     """Remove the product; with `purge` also configuration, data, logs and user."""
     layout = site.layout
     admissions = [step.admission for step in parts.ssh_keys(site, offer) if step.admission]
-    links = (*(Path(link) for link in state.links), layout.ctl)
+    links = (*(Path(link) for link in state.links), layout.ctl, layout.completion)
     steps: list[AnyStep] = [
         *parts.stop(state.units, "the product goes"),
         *parts.farewell(layout, offer),

@@ -41,6 +41,15 @@ class CtlContext:
 
 
 @dataclass(frozen=True, slots=True)
+class CompletionContext:
+    """`ctl/completion.bash.j2`. The folder `releases` is quoted for the shell; `function` is a name there."""
+
+    product: str
+    function: str
+    releases: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServingContext:
     """`repo/repository.service.j2`. `current` is the link to the release that runs, `address` is HOST:PORT."""
 

@@ -18,8 +18,6 @@ from installer.steps.sysctl import settings_text
 from payload.digest import digest_bytes
 from payload.model import Index
 
-_CTL_MODE = 0o755
-
 
 def release_files(release: Path, index: Index, present: frozenset[str], *, all_packages: bool) -> Iterator[Wanted]:
     """The files that are listed in the signed index. Of RPM packages only those `present` need be right, unless
@@ -46,7 +44,8 @@ def rendered(site: Site, offer: Offer) -> Iterator[Wanted]:
         yield Wanted(layout.sysctl_file, "sysctl", digest=digest_bytes(text.encode()), mode=0o644)
     for link in parts.links_of(layout, offer):
         yield Wanted(link.path, "link", "link", target=link.target)
-    yield Wanted(layout.ctl, "link", digest=digest_bytes(offer.ctl.encode()), mode=_CTL_MODE)
+    for script in parts.scripts_of(layout, offer):
+        yield Wanted(script.path, "link", digest=digest_bytes(script.content.encode()), mode=script.mode)
     for folder in parts.folders(layout, offer).folders:
         group = folder.user or "root"
         owner = "root" if folder.group_only else group

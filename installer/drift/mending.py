@@ -96,9 +96,9 @@ def _links(site: Site, offer: Offer, paths: frozenset[Path]) -> list[AnyStep]:
     layout = site.layout
     steps: list[AnyStep] = []
     links = tuple(link for link in parts.links_of(layout, offer) if link.path in paths)
-    wrapper = layout.ctl if layout.ctl in paths else None
-    if links or wrapper:
-        steps.append(MakeLinks(links=links, wrapper=wrapper, wrapper_content=offer.ctl, reason="what operators call"))
+    scripts = tuple(script for script in parts.scripts_of(layout, offer) if script.path in paths)
+    if links or scripts:
+        steps.append(MakeLinks(links=links, scripts=scripts, reason="what operators call"))
     if layout.current in paths:
         steps.append(parts.switch(layout, offer))
     return steps

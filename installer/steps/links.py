@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
+from installer.steps.files import NewFile
 from installer.steps.saved import PUT_BACK, SavedFiles, restore, save
 from payload.effects import atomic_symlink, atomic_write
 
@@ -24,18 +25,18 @@ class Link:
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeLinks(Step[SavedFiles]):
-    """Make links and one wrapper script, and remove those that the product no longer has."""
+    """Make links, and write `scripts`, and remove what the product no longer has of both."""
 
     kind: ClassVar[str] = "links"
     undo_type: ClassVar[type[Any]] = SavedFiles
     links: tuple[Link, ...] = ()
-    wrapper: Path | None = None
-    wrapper_content: str = ""
+    scripts: tuple[NewFile, ...] = ()
     remove: tuple[Path, ...] = ()
 
     @override
     def describe(self) -> str:
-        made = [str(link.path) for link in self.links] + ([str(self.wrapper)] if self.wrapper else [])
+        made = [str(link.path) for link in self.links]
+        made += [str(script.path) for script in self.scripts if script.mode & 0o111]
         parts = [f"make the commands {', '.join(made)}"] if made else []
         parts += [f"remove the commands {', '.join(map(str, self.remove))}"] if self.remove else []
         return "; ".join(parts)
@@ -46,17 +47,17 @@ class MakeLinks(Step[SavedFiles]):
 
     @override
     def prepare(self, host: Host) -> SavedFiles:
-        wrapper = [self.wrapper] if self.wrapper else []
-        return save([*(link.path for link in self.links), *wrapper, *self.remove], host.scratch)
+        scripts = (script.path for script in self.scripts)
+        return save([*(link.path for link in self.links), *scripts, *self.remove], host.scratch)
 
     @override
     def apply(self, host: Host, undo: SavedFiles) -> None:
         for link in self.links:
             link.path.parent.mkdir(parents=True, exist_ok=True)
             atomic_symlink(link.path, link.target)
-        if self.wrapper:
-            self.wrapper.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(self.wrapper, self.wrapper_content.encode(), mode=0o755)
+        for script in self.scripts:
+            script.path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(script.path, script.content.encode(), mode=script.mode)
         for path in self.remove:
             path.unlink(missing_ok=True)
 

@@ -145,6 +145,7 @@ OFFER = Offer(
     images=(),
     pip="tools/pip.whl",
     ctl="",
+    completion="",
     wheels=("pure-1-py3-none-any.whl", "old-1-py2.py3-none-any.whl", "stable-1-cp39-abi3-manylinux_2_17_x86_64.whl"),
     content_size=100 * MB,
     runtime_size=50 * MB,
