@@ -64,6 +64,43 @@ def test_a_failing_migration_changes_nothing(make_install: Any, tmp_path: Path) 
     assert install.database.read_bytes() == before
 
 
+NO_WAY_BACK = '''
+revision = "1.2.0"
+down_revision = "1.1.0"
+
+
+def upgrade() -> None:
+    """All is well."""
+
+
+def downgrade() -> None:
+    raise RuntimeError("there is no way back")
+'''
+
+
+def test_a_rehearsal_finds_a_way_back_that_fails(make_install: Any, tmp_path: Path) -> None:
+    make_install("a").prepare()
+    release, copy = tmp_path / "copy", tmp_path / "copy.db"
+    ignored = shutil.ignore_patterns("__pycache__", "build", "agents", "image")
+    shutil.copytree(ROOT / "management", release / "management", ignore=ignored)
+    shutil.copy(tmp_path / "a/data/sealift.db", copy)
+    install = make_install("b", release)
+    assert install.run("migrate", "--copy", copy).stdout == "schema 1.1.0: nothing to do\n"
+    (release / "management/server/migrations/versions/v1_2_0.py").write_text(NO_WAY_BACK)
+    done = install.run("migrate", "--copy", copy)
+    assert done.returncode == 1
+    assert "there is no way back" in done.stderr
+    assert not install.database.exists()
+
+
+def test_a_copy_goes_there_and_back(make_install: Any, tmp_path: Path) -> None:
+    install = make_install()
+    assert install.run("migrate", "--to", "1.0.0").stdout == "schema none -> 1.0.0\n"
+    shutil.copy(install.database, tmp_path / "copy.db")
+    assert install.run("migrate", "--copy", tmp_path / "copy.db").stdout == "schema 1.0.0 -> 1.1.0\n"
+    assert install.sql("select version_num from alembic_version") == [("1.0.0",)]
+
+
 def test_passwords(make_install: Any) -> None:
     install = make_install().prepare()
     (stored,) = install.sql("select passwordHash from AccountVO")

@@ -91,6 +91,24 @@ def test_what_is_written_is_read_and_other_programs_read_it_too(written: Path) -
         assert extracted is not None and extracted.read() == CONTENT
 
 
+def test_what_has_no_place_stays_in_the_archive(tmp_path: Path) -> None:
+    """A database that other nodes may use is not put back: see ADR 65."""
+    for name, content in (("database", b"a copy"), ("data", CONTENT)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(content)
+    empty, archive = Contents.model_validate(about([])), tmp_path / "archive"
+    trees = (Tree("database", tmp_path / "database"), Tree("data", tmp_path / "data"))
+    write(archive, empty, trees, KEY, NullSink(), scratch=tmp_path)
+    check(archive)
+    with opened(archive) as backup:
+        digest = backup.digest
+    place = Place("data", tmp_path / "new")
+    step = UnpackBackup(archive=archive, contents=digest, places=(place,), reason="a test")
+    host = Host(scratch=tmp_path)
+    step.apply(host, step.prepare(host))
+    assert [path.read_bytes() for path in place.folder.iterdir()] == [CONTENT]
+
+
 def test_any_changed_byte_and_any_cut_is_noticed(written: Path, tmp_path: Path) -> None:
     good = written.read_bytes()
     copy = tmp_path / "copy"
