@@ -12,6 +12,7 @@ from tests.paths import CHECKOUT
 
 NEW_IN_1_1_0 = (
     "agents/console",
+    "agents/storage",
     "server/agentcalls.py",
     "server/apis/audit.py",
     "server/apis/clusters.py",
@@ -109,7 +110,8 @@ def release_1_0_0(folder: Path) -> Path:
     manifest = tree / "bundle.toml"
     edit(manifest, r'^version = "1\.1\.0"\n', 'version = "1.0.0"\n')
     edit(manifest, r"^upgrades-from = [^\n]*\n", "")
-    edit(manifest, r'^\[\[agents\]\]\nname = "console".*?\n\n', "")
+    for agent in ("console", "storage"):
+        edit(manifest, rf'^\[\[agents\]\]\nname = "{agent}".*?\n\n', "")
     edit(manifest, r"^ports = [^\n]*", "ports = [8080, 8443]")
     config = tree / "config/server.toml.j2"
     edit(config, r"^# session_seconds = [^\n]*", "# session_seconds = 3600")

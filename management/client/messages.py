@@ -481,7 +481,7 @@ class AddLocalPrimaryStorage(Call[One[PrimaryStorageInventory]]):
 
 @dataclass(frozen=True, kw_only=True)
 class AddSftpBackupStorage(Call[One[SftpBackupStorageInventory]]):
-    """Registers the storage. The password is not stored."""
+    """Adds the storage once its agent runs there and its folder is made. The password is used once and not stored."""
 
     wire_name: ClassVar[str] = "org.zstack.storage.backup.sftp.APIAddSftpBackupStorageMsg"
     resourceUuid: str | None = None
@@ -1390,6 +1390,14 @@ class ReconnectConsoleProxyAgent(Call[dict[str, Any]]):
 @dataclass(frozen=True, kw_only=True)
 class ReconnectHost(Call[dict[str, Any]]):
     wire_name: ClassVar[str] = "org.zstack.header.host.APIReconnectHostMsg"
+    uuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconnectSftpBackupStorage(Call[dict[str, Any]]):
+    """Brings the storage's agent up again, if it is not, and notes how much room there is."""
+
+    wire_name: ClassVar[str] = "org.zstack.storage.backup.sftp.APIReconnectSftpBackupStorageMsg"
     uuid: str
 
 

@@ -32,6 +32,10 @@ class Agent:
     name: str
     port: int
     health_path: str
+    stores: bool = False
+    """It keeps files in folders that the operator names, not only in its state folder."""
+    outlived: bool = False
+    """What it has started goes on when it ends."""
 
     @property
     def unit(self) -> str:
@@ -173,7 +177,7 @@ def write_archive(desired: Desired, stream: BinaryIO) -> None:
 def _unit(agent: Agent) -> str:
     text = (files("management.deploy") / "playbooks" / "agent.service.j2").read_text(encoding="utf-8")
     template = Template(text, undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    rendered: str = template.render(agent_name=agent.name, agent_home=agent.home)
+    rendered: str = template.render(agent=agent)
     return rendered
 
 

@@ -16,7 +16,7 @@ from management.server.node import Node
 
 log = logging.getLogger(__name__)
 
-AGENT = Agent("host", 7070, "/host/echo")
+AGENT = Agent("host", 7070, "/host/echo", stores=True, outlived=True)
 STATUS_CHANGED = "/host/status/change"
 DELETED = "/host/delete"
 BUSY_STATES = ("PreMaintenance", "Maintenance")

@@ -21,7 +21,7 @@ from tests.lab.capture import Traffic, capture
 from tests.lab.command import environment, run_on_terminal, run_plain
 from tests.lab.container import Placement
 from tests.lab.hosts import Host
-from tests.lab.namespaces import NSENTER, socket_in
+from tests.lab.namespaces import NSENTER, inside, socket_in
 from tests.lab.network import CONTROLLER, Network
 from tests.lab.process import Argv, Completed, LabError, describe
 from tests.lab.site import Site
@@ -154,6 +154,10 @@ class Lab:
         if check and done.returncode != 0:
             raise LabError(f"exit {done.returncode}: {describe(argv)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         return done
+
+    def inside(self) -> AbstractContextManager[None]:
+        """For the time of a `with`, this thread and the programs that it starts are on the lab's network."""
+        return inside(self._network.pid)
 
     def connect(self, host: Host, port: int, timeout: float = 10) -> socket.socket:
         """A TCP connection from this machine to a host."""

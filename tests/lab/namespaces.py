@@ -6,7 +6,8 @@ import ctypes
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.lab.process import Argv, Completed, run
@@ -26,6 +27,27 @@ def in_network(pid: int, argv: Argv, *, check: bool = True, timeout: float | Non
     return run([NSENTER, "-t", str(pid), "-n", "--", *argv], check=check, timeout=timeout)
 
 
+@contextmanager
+def inside(pid: int) -> Iterator[None]:
+    """This thread, and what it starts, is in the network namespace of `pid` for the time of a `with`.
+
+    Raises:
+        OSError: the namespace cannot be entered.
+    """
+    with Path("/proc/thread-self/ns/net").open() as own, Path(f"/proc/{pid}/ns/net").open() as other:
+        _enter(other.fileno())
+        try:
+            yield
+        finally:
+            _enter(own.fileno())
+
+
+def _enter(namespace: int) -> None:
+    if _libc.setns(namespace, _CLONE_NEWNET) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
 def socket_in(pid: int, make: Callable[[], socket.socket]) -> socket.socket:
     """The socket that `make` opens inside the network namespace of `pid`; it stays there for its life.
 
@@ -38,9 +60,7 @@ def socket_in(pid: int, make: Callable[[], socket.socket]) -> socket.socket:
         # a thread of its own, which ends afterwards: the namespace is a property of the thread
         try:
             with Path(f"/proc/{pid}/ns/net").open() as handle:
-                if _libc.setns(handle.fileno(), _CLONE_NEWNET) != 0:
-                    code = ctypes.get_errno()
-                    raise OSError(code, os.strerror(code))
+                _enter(handle.fileno())
             made.append(make())
         except OSError as error:
             made.append(error)

@@ -4,9 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr
 
+from management.server import cascade
 from management.server.cascade import Kind, Parent
+from management.server.compute import backupstorage
 from management.server.compute.imagestore import leave_storage, lose_storage
 from management.server.compute.removal import STORAGE_DELETED
+from management.server.errors import ApiError
 from management.server.messages import ApiMessage, Caller, Resource
 from management.server.models import Base
 from management.server.models.hosts import ClusterVO, ZoneVO
@@ -140,7 +143,7 @@ class QueryBackupStorage(QueryMessage):
 
 
 class AddSftpBackupStorage(CreateResource):
-    """Registers the storage. The password is not stored."""
+    """Adds the storage once its agent runs there and its folder is made. The password is used once and not stored."""
 
     wire_name: ClassVar[str] = "org.zstack.storage.backup.sftp.APIAddSftpBackupStorageMsg"
     inventory: ClassVar[Inventory] = BACKUP
@@ -149,6 +152,31 @@ class AddSftpBackupStorage(CreateResource):
     hostname: str = Field(pattern=r"^[A-Za-z0-9.:-]{1,255}$")
     username: str = Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")
     password: SecretStr
+
+    def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
+        with node.database.write() as session:
+            uuid = str(self.insert(session).uuid)
+        try:
+            backupstorage.connect(node, uuid, self.password.get_secret_value())
+        except ApiError:
+            cascade.delete(node, BackupStorageVO, uuid, force=True)
+            raise
+        with node.database.read() as session:
+            return {"inventory": BACKUP.show_one(session, uuid)}
+
+
+class ReconnectSftpBackupStorage(ApiMessage):
+    """Brings the storage's agent up again, if it is not, and notes how much room there is."""
+
+    wire_name: ClassVar[str] = "org.zstack.storage.backup.sftp.APIReconnectSftpBackupStorageMsg"
+    repeatable: ClassVar[bool] = True
+
+    uuid: Annotated[str, Resource(BackupStorageVO)]
+
+    def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
+        backupstorage.connect(node, self.uuid)
+        with node.database.read() as session:
+            return {"inventory": BACKUP.show_one(session, self.uuid)}
 
 
 class AttachBackupStorageToZone(ApiMessage):
@@ -171,3 +199,8 @@ class DeleteBackupStorage(DeleteResource):
     model: ClassVar[type[Base]] = BackupStorageVO
 
     uuid: Annotated[str, Resource(BackupStorageVO)]
+
+
+def on_ready(node: "Node") -> None:
+    """Connect the backup storages that are already known."""
+    backupstorage.connect_all(node)

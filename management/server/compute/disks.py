@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from management.server.agentcalls import call_host
 from management.server.clock import now
-from management.server.compute import places, snapshots
+from management.server.compute import imagestore, places, snapshots
 from management.server.compute.removal import remove_file
 from management.server.errors import ApiError
 from management.server.models.hosts import HostVO
@@ -84,6 +84,7 @@ def make_on_host(node: "Node", volume_uuid: str, host_uuid: str) -> None:
             return
         storage = storage_of(session, host_uuid)
         image = session.get(ImageVO, volume.rootImageUuid) if volume.rootImageUuid else None
+        stored = imagestore.source(session, image.uuid) if image else None
     path = install_path(storage, volume)
     with node.database.write() as session:
         # Known before it is there, so that what a failure leaves can be removed.
@@ -95,7 +96,7 @@ def make_on_host(node: "Node", volume_uuid: str, host_uuid: str) -> None:
         call_host(node, host_uuid, "/localstorage/volume/createempty", body)
     else:
         cached = f"{storage.url}/imagecache/template/{image.uuid}/{image.uuid}.{image.format}"
-        source = {"templatePathInCache": cached, "imageUrl": image.url, "digest": image.digest}
+        source = {"templatePathInCache": cached, "imageUrl": image.url, "digest": image.digest, "backupStorage": stored}
         call_host(node, host_uuid, "/localstorage/volume/createvolumefromcache", {**body, **source})
     with node.database.write() as session:
         row = session.get_one(VolumeVO, volume_uuid)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AGENT = Agent("sftpbackupstorage", 7171, "/sftpbackupstorage/echo")
+AGENT = Agent("storage", 7171, "/sftpbackupstorage/echo", stores=True)
 RETRY_SECONDS = 30.0
 REMOVE_SECONDS = 5.0
 """How long a caller whose download has failed waits for its remains to go."""
@@ -51,6 +51,16 @@ def install_path(storage: BackupStorageVO, image: ImageVO) -> str:
     name = unquote(urlsplit(image.url).path).rpartition("/")[2] or image.uuid
     folder = "dataVolumeTemplates" if image.mediaType == "DataVolumeTemplate" else "rootVolumeTemplates"
     return f"{storage.url}/{folder}/acct-{ADMIN_UUID}/{image.uuid}/{name}.template"
+
+
+def source(session: Session, image_uuid: str) -> dict[str, str] | None:
+    """Where hosts get the image from: a backup storage that has it, or None when none in service does."""
+    for ref in _refs(session, image_uuid):
+        storage = session.get(BackupStorageVO, ref.backupStorageUuid)
+        usable = storage is not None and storage.deleted is None and storage.state == "Enabled"
+        if storage is not None and usable and ref.status == "Ready":
+            return {"hostname": storage.hostname, "installPath": ref.installPath}
+    return None
 
 
 def expect(node: "Node", session: Session, image_uuid: str) -> None:

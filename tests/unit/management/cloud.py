@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 from management.deploy.desired import describe
 from management.deploy.keys import agent_token
 from management.server.certificates import Certificates
+from management.server.compute.imagestore import AGENT as STORAGE_AGENT
 from management.server.hosts import AGENT
 from tests.unit.management.conftest import Install
 from tests.unit.management.simulator import Simulator
@@ -20,8 +22,9 @@ HEADER = "org.zstack.header"
 NETWORK = f"{HEADER}.network"
 # ssh as the server sees it: every host says that its agent is deployed as this release wants it.
 SSH = """#!/bin/sh
+case "$*" in *-agents/storage/*) agent=storage;; *) agent=host;; esac
 while [ "$1" != -- ]; do shift; done
-cat "$(dirname "$0")/facts-$2"
+cat "$(dirname "$0")/facts-$2-$agent"
 """
 
 
@@ -109,26 +112,42 @@ class Cloud:
         assert done.returncode == 0, done.stderr
         ((self.uuids["image"],),) = self.install.sql("select uuid from ImageEO")
 
+    def add_storage(self, name: str, address: str) -> str:
+        """A backup storage whose agent is at `address`: a row as AddSftpBackupStorage makes it, which is connected."""
+        made = uuid.uuid4().hex
+        row = {"uuid": made, "name": name, "url": "/zstack_bs", "hostname": address, "username": "root"}
+        row |= {"type": "SftpBackupStorage", "state": "Enabled", "status": "Disconnected"}
+        row |= dict.fromkeys(("totalCapacity", "availableCapacity"), "0")
+        row |= dict.fromkeys(("createDate", "lastOpDate"), "2026-01-01 10:00:00.000000")
+        self.install.sql(
+            f"insert into BackupStorageEO ({', '.join(row)}) values ({', '.join('?' * len(row))})", *row.values()
+        )
+        connect = "org.zstack.storage.backup.sftp.APIReconnectSftpBackupStorageMsg"
+        assert self.call(connect, uuid=made)["inventory"]["status"] == "Connected"
+        return made
+
     def _add_host(self, host: Simulator) -> str:
         """A row as AddKVMHost makes it, which could not log in to a host that is not there."""
-        uuid = f"{host.address.split('.')[-1]:0>12}41118111111111111111"
+        made = f"{host.address.split('.')[-1]:0>12}41118111111111111111"
         columns = "uuid, zoneUuid, clusterUuid, name, managementIp, hypervisorType, state, status, username, sshPort,"
         columns += " totalCpuCapacity, availableCpuCapacity, totalMemoryCapacity, availableMemoryCapacity,"
         columns += " createDate, lastOpDate"
-        place = (uuid, self.uuids["zone"], self.uuids["cluster"], host.address, host.address)
+        place = (made, self.uuids["zone"], self.uuids["cluster"], host.address, host.address)
         rest = ("KVM", "Enabled", "Disconnected", "root", 22, 0, 0, 0, 0, "2026-01-01 10:00:00.000000")
         marks = ", ".join("?" * 16)
         self.install.sql(f"insert into HostEO ({columns}) values ({marks})", *place, *rest, rest[-1])
-        return uuid
+        return made
 
 
 @contextmanager
 def cloud(install: Install, tag: int) -> Iterator[Cloud]:
     """A cloud whose hosts have addresses of their own, made from `tag`; its server is not running yet."""
-    packages = install.home / "agents" / "host"
-    packages.mkdir(parents=True)
-    for name in ("pip-26.3-py3-none-any.whl", "sealift_host_agent-1.1.0-py3-none-any.whl", "requirements.txt"):
-        (packages / name).write_text(name)
+    for agent in (AGENT, STORAGE_AGENT):
+        packages = install.home / "agents" / agent.name
+        packages.mkdir(parents=True)
+        wheel = f"sealift_{agent.name}_agent-1.1.0-py3-none-any.whl"
+        for name in ("pip-26.3-py3-none-any.whl", wheel, "requirements.txt"):
+            (packages / name).write_text(name)
     (install.data / "keys" / "id_ed25519").write_text("no key is needed\n")
     token = agent_token(install.data / "keys")
     certificates = Certificates(install.data / "tls")
@@ -142,8 +161,10 @@ def cloud(install: Install, tag: int) -> Iterator[Cloud]:
     made = Cloud(install)
     for number in (1, 2):
         host = Simulator(f"127.{tag // 250 + 2}.{tag % 250}.{number}", AGENT.port, token)
-        fingerprint = describe(AGENT, host.address, packages, token, authority).fingerprint
-        (programs / f"facts-{host.address}").write_text(f"deployed={fingerprint}\npython=3\nvenv=3\n")
+        for agent in (AGENT, STORAGE_AGENT):
+            packages = install.home / "agents" / agent.name
+            wanted = describe(agent, host.address, packages, token, authority).fingerprint
+            (programs / f"facts-{host.address}-{agent.name}").write_text(f"deployed={wanted}\npython=3\nvenv=3\n")
         made.hosts.append(host)
         host.start()
     try:

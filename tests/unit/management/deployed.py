@@ -16,10 +16,12 @@ from typing import Any
 
 from management.deploy.desired import Agent, describe
 from management.deploy.keys import agent_token
+from management.server import hosts
+from management.server.apis import console
 from management.server.certificates import Certificates
 
 ROOT = Path(__file__).parents[3]
-HOST, CONSOLE = Agent("host", 7070, "/host/echo"), Agent("console", 7758, "/ping")
+HOST, CONSOLE = hosts.AGENT, console.AGENT
 
 Answers = Mapping[str, dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]]]
 """Path to what the agent answers, or does."""

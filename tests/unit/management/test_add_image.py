@@ -85,9 +85,7 @@ def storages(site: Cloud, web: Web) -> Iterator[list[tuple[str, Simulator]]]:
     for number, host in enumerate(site.hosts):
         agent = Simulator(host.address, AGENT.port, host.token)
         agent.start()
-        add = "org.zstack.storage.backup.sftp.APIAddSftpBackupStorageMsg"
-        place = {"url": "/zstack_bs", "hostname": host.address, "username": "root", "password": "x"}
-        made.append((site.make(add, name=f"bs{number}", **place), agent))
+        made.append((site.add_storage(f"bs{number}", host.address), agent))
     yield made
     web.quick.set()
     for uuid, agent in made:
@@ -219,9 +217,7 @@ def test_a_server_that_is_killed_leaves_no_half_image(tmp_path_factory: pytest.T
         agent.start()
         with process(install) as server:
             site.fill()
-            storage = "org.zstack.storage.backup.sftp.APIAddSftpBackupStorageMsg"
-            place = {"url": "/zstack_bs", "hostname": agent.address, "username": "root", "password": "x"}
-            where = {"backupStorageUuids": [site.make(storage, name="bs", **place)]}
+            where = {"backupStorageUuids": [site.add_storage("bs", agent.address)]}
             call = accept(install, ADD, name="i", url=web.url, session=site.session, **where)
             assert call is not None
             eventually(lambda: any(agent.halves.values()), "the first half is there")

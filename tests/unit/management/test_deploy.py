@@ -25,7 +25,7 @@ from management.deploy.packages import KeysMissingError, PackageSource
 from management.deploy.remote import Remote, RemoteError, failure_of
 from management.effects import ProcessError, Processes
 
-AGENT = Agent("host", 7070, "/host/echo")
+AGENT = Agent("host", 7070, "/host/echo", stores=True, outlived=True)
 TOKEN = "t" * 43
 AUTHORITY = "-----BEGIN CERTIFICATE-----\n"
 

@@ -1,3 +1,3 @@
 """The agent on a host: tells the management server what the host is and can do."""
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"

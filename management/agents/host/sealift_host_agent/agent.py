@@ -36,6 +36,7 @@ class HostAgent:
             "/vm/stop": self.stop,
             "/vm/reboot": self.reboot,
             "/vm/destroy": self.destroy,
+            "/vm/migrate": self.migrate,
             "/vm/vmsync": self.sync,
             "/vm/checkstate": self.check_state,
             "/vm/attachdatavolume": self._volumes.attach,
@@ -78,6 +79,9 @@ class HostAgent:
     def destroy(self, body: Body) -> Body:
         self._machines.destroy(uuid(body, "uuid"))
         return {}
+
+    def migrate(self, body: Body) -> Body:
+        raise CallError(f"VM {uuid(body, 'vmUuid')} stays: this agent does not move running VMs")
 
     def sync(self, _body: Body) -> Body:
         """Every VM that runs here, so that the server can tell which of them it does not know."""
