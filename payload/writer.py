@@ -201,7 +201,7 @@ class BundleWriter:
         first = next(pieces)
         start = self._pool.submit(_pack, first, wanted)
         content, size, before = hashlib.sha256(first), len(first), self._end
-        codec = start.result().codec
+        codec: _Codec = "raw" if wanted == "raw" else start.result().codec
         waiting: deque[Future[_Packed]] = deque((start,))
 
         def packed() -> Iterator[_Packed]:
