@@ -43,7 +43,7 @@ def rows(name: str, source: Path, work: Path, rounds: int, bundles: Bundles | No
     shown, check_it, unpack_it = ours, [*_READ, ours], [*_READ, ours, out]
     if bundles is not None:
         shown = bundles[_RELEASE]
-        check_it = ["sh", shown, "--check"]
+        check_it = ["sh", shown, "--check", "--key", bundles.public_key]
         unpack_it = ["sh", shown, "--extract", out, "--key", bundles.public_key]
     listed = median(lambda: call("sh", peer, "--list"), rounds)
     for words in (["--list"], ["--info"], ["--cat", text_in(source)]):
