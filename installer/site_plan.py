@@ -10,6 +10,7 @@ from installer.installed import Installed
 from installer.steps.service import active_units
 from installer.steps.stage import damaged, is_package
 from installer.views import View
+from payload.events import stage
 from payload.model import Index
 from payload.siteplan import HeldFile, HeldPackage, SitePlan
 from repos.dnf import detect
@@ -30,6 +31,8 @@ def site_plan(installed: Installed) -> View:
     units = tuple(unit for unit in state.units if "@." not in unit)
     manager = detect()
     packages = _held_packages(manager.installed(), manager.headers())
+    with stage(installed.sink, "plan", "read the installed release"):
+        files = tuple(_held_files(installed.layout.release(state.current), index))
     plan = SitePlan(
         product=state.product,
         version=state.current,
@@ -37,7 +40,7 @@ def site_plan(installed: Installed) -> View:
         releases=tuple(record.version for record in state.releases),
         running=bool(active_units(units, installed.host)),
         answers=_answers(installed, index),
-        files=tuple(_held_files(installed.layout.release(state.current), index)),
+        files=files,
         packages=packages,
     )
     return View(plan.model_dump(mode="json", by_alias=True), _lines(plan, index))

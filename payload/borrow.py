@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,10 +85,10 @@ class Takeover:
 
     def _write(self, fd: int, source: Source, target: Path) -> Digest | None:
         if source.patch is None:
-            return _written(target, _content(fd))
+            return write_digested(target, _content(fd))
         with _ONE_PATCH, self.bundle.patch(source.patch) as patch:
             try:
-                return _written(target, apply_patch(patch, fd))
+                return write_digested(target, apply_patch(patch, fd))
             except IntegrityError as error:
                 if error.code != "patch-misfit":
                     raise
@@ -137,10 +138,21 @@ def _content(fd: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _written(target: Path, content: Iterator[bytes]) -> Digest:
+def write_digested(target: Path, content: Iterator[bytes]) -> Digest:
+    """Write a new file and say the digest of what was written. A large piece is digested while it is written.
+
+    Raises:
+        FileExistsError: there is one already.
+        OSError: the disk is full, …
+    """
     total = hashlib.sha256()
-    with target.open("xb", buffering=0) as out:
+    with target.open("xb") as out, ThreadPoolExecutor(1) as pool:
         for chunk in content:
-            total.update(chunk)
+            if len(chunk) < CHUNK:
+                total.update(chunk)
+                out.write(chunk)
+                continue
+            digested = pool.submit(total.update, chunk)
             out.write(chunk)
+            digested.result()
     return f"sha256:{total.hexdigest()}"

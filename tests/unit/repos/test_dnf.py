@@ -310,6 +310,22 @@ def test_headers_of_installed_packages_are_those_of_their_files(
     assert found == {read_rpm(path).nevra: read_header_digest(path) for path in files}
 
 
+def test_what_is_installed_need_not_lie_in_the_repository(
+    host: PackageManager, releases: dict[str, Source], tmp_path: Path
+) -> None:
+    """Metadata lists it, and it is the installed one: nothing asks for its file. That of a bundle for one host."""
+    host.install((releases["1"],), ["library"])
+    release = Path(shutil.copytree(releases["1"].reposdir.parent, tmp_path / "release"))
+    (left,) = release.rglob("library-*.rpm")
+    left.unlink()
+    file = bundle_repository(manifest(), release)
+    (release / "yum.repos.d" / "private.repo").write_text(file.render())
+    source = Source(release / "yum.repos.d", file.ids)
+    assert [nevra.short for nevra in host.preview((source,), ["tool"]).of("install")] == ["tool-1-1.noarch"]
+    host.install((source,), ["tool"])
+    assert names(host.installed()) == {"library-1:1-1.noarch", "tool-1-1.noarch"}
+
+
 def test_preview_changes_nothing(host: PackageManager, releases: dict[str, Source]) -> None:
     for release, version in (("1", "1"), ("2", "2")):
         preview = host.preview((releases[release],), ["tool"])
