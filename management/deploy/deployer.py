@@ -2,12 +2,15 @@
 
 import logging
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from management import deadlines
 from management.deploy.client import AgentClient, AgentError
 from management.deploy.decision import Decision, decide, parse_facts, probe_command
 from management.deploy.desired import (
@@ -29,6 +32,8 @@ from management.locks import KeyedLocks
 log = logging.getLogger(__name__)
 
 HEALTH_SECONDS = 3
+PLAYS = 16
+"""How many playbooks run at once: each takes a second of processor time and 60 MB."""
 
 
 class DeployError(Exception):
@@ -47,11 +52,12 @@ class Places:
 
 
 class Deployer:
-    """Deploys to many hosts at once, and to each host one agent at a time."""
+    """Deploys to several hosts at once, and to each host one agent at a time."""
 
     def __init__(self, processes: Processes, places: Places, timeout: float) -> None:
         self._places = places
         self._remote = Remote(processes, places.keys_dir, places.home, timeout)
+        self._plays = threading.BoundedSemaphore(PLAYS)
         self._locks = KeyedLocks(lambda key: DeployError(f"other work on the agent of {key[-1]} took all the time"))
 
     def client(self, agent: Agent, address: str) -> AgentClient:
@@ -67,7 +73,7 @@ class Deployer:
         try:
             key = public_key(self._places.keys_dir)
             with self._run_dir() as run_dir:
-                self._remote.play("authorize.yml", target, {"public_key": key}, run_dir, password)
+                self._play("authorize.yml", target, {"public_key": key}, run_dir, password)
         except (RemoteError, KeyMissingError) as error:
             raise DeployError(str(error)) from error
 
@@ -135,7 +141,18 @@ class Deployer:
                 "agent_reposdir": desired.agent.reposdir,
                 "agent_repository": REPOSITORY,
             }
-            self._remote.play("agent.yml", target, variables, run_dir)
+            self._play("agent.yml", target, variables, run_dir)
+
+    def _play(
+        self, playbook: str, target: Target, variables: dict[str, Any], run_dir: Path, password: str | None = None
+    ) -> None:
+        seconds = deadlines.remaining()
+        if not self._plays.acquire(timeout=seconds if seconds < threading.TIMEOUT_MAX else None):
+            raise DeployError(f"deployments to other hosts took all the time that there was for {target.address}")
+        try:
+            self._remote.play(playbook, target, variables, run_dir, password)
+        finally:
+            self._plays.release()
 
     def _ailment(self, desired: Desired) -> str | None:
         """None when the agent answers its health question, else why not. An open port is no answer."""

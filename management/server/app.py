@@ -116,7 +116,7 @@ def _ailment(node: Node) -> str | None:
         state = schema_state(node.database)
     except (SQLAlchemyError, NewerSchemaError) as error:
         return str(error)
-    if not state.at_head:
+    if not state.usable:
         return f"the schema is {state.current}, not {state.head}"
     return None
 

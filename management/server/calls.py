@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy import bindparam, select
 
 from management import deadlines
+from management.server import schema
 from management.server.acting import acting_as
 from management.server.clock import now, to_wire
 from management.server.errors import ApiError
@@ -52,7 +53,7 @@ class Calls:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
-        self._work = Work(node.config.database_url(), node.uuid, self._run, self._interrupted)
+        self._work = Work(node.database, node.uuid, schema.head(), self._run, self._interrupted)
         self._heartbeat = Heartbeat(node.database, node.uuid, self._tend, _fenced)
 
     async def accept(self, body: bytes, address: str) -> dict[str, Any]:
@@ -91,6 +92,7 @@ class Calls:
     def start(self) -> None:
         """Begin with the calls in the queue: the node is ready. Say that it lives, and adopt what dead ones left."""
         self._work.start()
+        self._follow_schema()
         self._heartbeat.beat()
         self._heartbeat.start()
 
@@ -100,7 +102,23 @@ class Calls:
         self._work.close()
         self._workers.shutdown()
 
+    def _follow_schema(self) -> None:
+        """Do the work as long as the schema is this release's; leave it to newer nodes when it is theirs."""
+        try:
+            state = schema.schema_state(self._node.database)
+        except schema.NewerSchemaError as error:
+            log.critical("%s", error)
+            os._exit(1)
+        if self._node.outdated != state.newer:
+            log.warning(
+                "the schema is %s: %s", state.current, "newer nodes do the work" if state.newer else "ours again"
+            )
+        self._node.outdated = state.newer
+        if state.at_head:
+            self._work.lead()
+
     def _tend(self, living: Collection[str]) -> int:
+        self._follow_schema()
         self._work.purge(timedelta(days=self._node.config.keep_calls_days))
         if given_up := self._work.give_up():
             log.warning("%d calls were given up: their turn did not come in time", given_up)

@@ -55,10 +55,15 @@ class Database:
         with self._one_writes, self._writer.begin() as connection:
             yield connection
 
+    @property
+    def shared(self) -> bool:
+        """Whether other nodes may be at work on it."""
+        return self.engine.dialect.name != "sqlite"
+
     @contextmanager
     def turn(self) -> Iterator[None]:
         """What one node at a time may do. On SQLite there is only one; other writes go on meanwhile."""
-        if self.engine.dialect.name == "sqlite":
+        if not self.shared:
             yield
             return
         with self._reader.begin() as connection:

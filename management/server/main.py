@@ -74,7 +74,9 @@ def migrate(
     else:
         before = schema.rehearse(Database(copy_url(copy)), to)
     wanted = to or before.head
-    if before.current == wanted:
+    if before.newer:
+        typer.echo(f"schema {before.current} is a newer release's, and serves {before.head}: nothing to do")
+    elif before.current == wanted:
         typer.echo(f"schema {wanted}: nothing to do")
     else:
         typer.echo(f"schema {before.current or 'none'} -> {wanted}")
@@ -202,10 +204,10 @@ def _database(config: Config) -> "Database":
 
 
 def _migrated(config: Config) -> "Database":
-    from management.server.schema import require_head
+    from management.server.schema import require_usable
 
     database = _database(config)
-    require_head(database)
+    require_usable(database)
     return database
 
 

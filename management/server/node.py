@@ -68,6 +68,8 @@ class Node:
         self.deployer = Deployer(self.processes, places, config.deploy_timeout_seconds)
         self.timeouts = Timeouts(self.registry, load_timeouts(config.timeouts_file, self.registry))
         self.ready = False
+        self.outdated = False
+        """Whether nodes of a newer release are about to take over: what is done on hosts is theirs."""
         self.metrics = Metrics(lambda: self.ready, self._hosts_by_status)
         self._background = ThreadPoolExecutor(BACKGROUND_WORKERS, thread_name_prefix="background")
         self._repeaters: list[Repeater] = []
@@ -88,7 +90,7 @@ class Node:
             heartBeat=moment,
         )
         with self.database.write() as session:
-            if self.database.engine.dialect.name == "sqlite":
+            if not self.database.shared:
                 # It serves one node only: whatever is registered is from an earlier boot.
                 session.execute(delete(ManagementNodeVO))
             session.add(row)
@@ -97,7 +99,7 @@ class Node:
 
     def begin(self) -> None:
         """Let the families begin their work in the background, once callers are answered: hosts may be thousands."""
-        for family in self.registry.families:
+        for family in self.registry.families if not self.outdated else ():
             if family.on_ready is not None:
                 self.background(family.on_ready, self)
 

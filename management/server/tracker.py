@@ -61,7 +61,11 @@ class Tracker:
                 hosts.lose(self._node, host.uuid, error)
             return
         # An agent that was restarted has forgotten which host it is on.
-        if reconnect and (host.status == "Disconnected" or (host.status == "Connected" and not known)):
+        if (
+            reconnect
+            and not self._node.outdated
+            and (host.status == "Disconnected" or (host.status == "Connected" and not known))
+        ):
             try:
                 hosts.connect(self._node, host.uuid)
             except ApiError as error:

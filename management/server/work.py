@@ -7,6 +7,10 @@ again only when its message says that this is harmless, and is reported failed o
 Calls on one resource run one after the other, on whatever node; nodes take calls from one queue. Secrets are never
 recorded: a call that has some is begun at once by the node that accepted it, which alone has them, in its memory.
 
+While nodes are upgraded, those of the newest release do the work: a call is recorded without a version, and the
+engine gives such calls to the version that was made its latest. A node of an older release still accepts calls, and
+answers for all of them. What is recorded of a call is its message, which is the API: a newer node can run it.
+
 A call has a deadline from the moment it is accepted. One whose turn has not come by then is taken out of the queue; one
 that runs is to end itself, and is given up by the engine when it has not done so long after.
 """
@@ -22,18 +26,19 @@ from typing import Any
 from dbos import (
     DBOS,
     DBOSConfig,
-    SetEnqueueOptions,
+    EnqueueOptions,
     SetWorkflowAttributes,
     SetWorkflowID,
     SetWorkflowTimeout,
     WorkflowStatus,
 )
-from sqlalchemy import URL
+from sqlalchemy import bindparam, text
 
 from management.server.clock import now
+from management.server.database import Database
 
 APPLICATION = "sealift"
-QUEUE = "calls"
+QUEUE, CALL = "calls", "call"
 POLL_SECONDS = 0.1
 WORKERS = 1000
 """How many calls one node works on at once: they spend their time waiting for hosts, in a thread of about 100 kB."""
@@ -42,9 +47,6 @@ PURGE_BATCH = 1000
 GRACE_SECONDS = 600
 """What a call that has ended itself at its deadline has for undoing what it began."""
 DEADLINE, TIMEOUT = "deadline", "timeout"
-# What is recorded of a call is its message, which is the API: a node of the next release can run it too. This changes
-# only when that is no longer so; calls recorded in another form wait for a node that knows it.
-FORMAT = "1"
 
 Answer = dict[str, Any]
 Run = Callable[[str, dict[str, Any], str, float | None], Answer]
@@ -70,14 +72,14 @@ class Recorded:
 class Work:
     """The engine of one node, whose uuid it carries. A process has one at a time."""
 
-    def __init__(self, url: URL, node_uuid: str, run: Run, interrupted: Run) -> None:
+    def __init__(self, database: Database, node_uuid: str, release: str, run: Run, interrupted: Run) -> None:
         """`run` answers a call; `interrupted` answers one that another node began, or runs it again."""
         logger = logging.getLogger("dbos")
         logger.setLevel(logging.WARNING)
         config: DBOSConfig = {
             "name": APPLICATION,
-            "system_database_url": url.render_as_string(hide_password=False),
-            "application_version": FORMAT,
+            "system_database_url": database.engine.url.render_as_string(hide_password=False),
+            "application_version": release,
             "executor_id": node_uuid,
             "max_executor_threads": WORKERS + 100,
             "log_level": "WARNING",
@@ -100,7 +102,9 @@ class Work:
 
         self._secrets: dict[str, Mapping[str, Any]] = {}
         self._node_uuid = node_uuid
-        self._call = DBOS.workflow(name="call")(call)
+        self._database = database
+        self._release = release
+        self._call = DBOS.workflow(name=CALL)(call)
 
     def start(self) -> None:
         """Begin to take calls from the queue."""
@@ -108,6 +112,11 @@ class Work:
         DBOS.register_queue(
             QUEUE, worker_concurrency=WORKERS, partition_concurrency=1, polling_interval_sec=POLL_SECONDS
         )
+
+    def lead(self) -> None:
+        """Have the calls in the queue run by nodes of this release, and by no others, from now on."""
+        if DBOS.get_latest_application_version()["version_name"] != self._release:
+            DBOS.set_latest_application_version(self._release)
 
     def accept(
         self,
@@ -125,19 +134,25 @@ class Work:
         """
         call_uuid = _next_uuid()
         deadline = int(time.time() * 1000) + milliseconds
-        limit = SetWorkflowTimeout(milliseconds / 1000 + GRACE_SECONDS)
-        times = SetWorkflowAttributes({DEADLINE: deadline, TIMEOUT: milliseconds})
+        limit = milliseconds / 1000 + GRACE_SECONDS
+        times = {DEADLINE: deadline, TIMEOUT: milliseconds}
         accepted = Recorded(call_uuid, now(), timeout=milliseconds)
         secrets = {name: value for name, value in fields.items() if name in secret}
         if secrets:
             public = {name: value for name, value in fields.items() if name not in secret}
             self._secrets[call_uuid] = secrets
-            with SetWorkflowID(call_uuid), times, limit:
+            with SetWorkflowID(call_uuid), SetWorkflowAttributes(times), SetWorkflowTimeout(limit):
                 DBOS.start_workflow(self._call, wire_name, public, address, True, deadline)
             return accepted
-        turn = SetEnqueueOptions(queue_partition_key=resource or call_uuid)
-        with SetWorkflowID(call_uuid), times, limit, turn:
-            DBOS.enqueue_workflow(QUEUE, self._call, wire_name, dict(fields), address, False, deadline)
+        options: EnqueueOptions = {
+            "workflow_name": CALL,
+            "queue_name": QUEUE,
+            "workflow_id": call_uuid,
+            "workflow_timeout": limit,
+            "queue_partition_key": resource or call_uuid,
+            "attributes": times,
+        }
+        DBOS.enqueue_workflow_with_options(options, wire_name, dict(fields), address, False, deadline)
         return accepted
 
     def find(self, call_uuid: str) -> Recorded | None:
@@ -167,10 +182,13 @@ class Work:
     def adopt(self, living: Collection[str]) -> int:
         """Put the calls of nodes that are not `living` back into the queue. One node at a time may do so.
 
-        Returns how many there were.
+        Whichever release had begun them, nodes of the newest go on with them. Returns how many there were.
         """
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
         lost = [workflow for workflow in pending if workflow.executor_id not in living]
+        if lost:
+            with self._database.write() as session:
+                session.execute(_UNVERSIONED[self._database.shared], {"ids": [each.workflow_id for each in lost]})
         for workflow in lost:
             # A call with secrets came through no queue and has no partition: ours would never hand it out.
             DBOS.resume_workflow(workflow.workflow_id, queue_name=QUEUE if workflow.queue_name else None)
@@ -188,6 +206,15 @@ class Work:
         """Take no more calls, and wait a while for those that run. Whatever is left then is adopted later."""
         running = DBOS.list_workflows(status="PENDING", executor_id=self._node_uuid, load_input=False)
         DBOS.destroy(workflow_completion_timeout_sec=DRAIN_SECONDS if running else 0)
+
+
+_UNVERSIONED = {
+    shared: text(
+        f"UPDATE {table} SET application_version = NULL WHERE status = 'PENDING' AND workflow_uuid IN :ids"  # noqa: S608
+    ).bindparams(bindparam("ids", expanding=True))
+    for shared, table in {True: "dbos.workflow_status", False: "workflow_status"}.items()
+}
+"""The engine has no call for this: what one version has begun would wait for that version for ever."""
 
 
 def current_call() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, inspect, select, text
 
 from management.server.clock import now
 from management.server.database import Database
@@ -43,6 +43,40 @@ def test_forward_and_back_keeps_what_both_schemas_know(database: Database) -> No
         assert "kept" in names(database)
     with database.read() as session:
         assert session.scalars(select(AccountVO.name)).all() == ["admin"]
+
+
+def shape(database: Database) -> dict[str, tuple[dict[str, tuple[str, bool, bool]], set[str]]]:
+    """Of each table: its columns with their type, whether a row must name them, and what a row must satisfy."""
+    found = {}
+    with database.engine.connect() as connection:
+        tables = inspect(connection)
+        for name in tables.get_table_names():
+            columns = {
+                each["name"]: (str(each["type"]), bool(each["nullable"]), each["default"] is not None)
+                for each in tables.get_columns(name)
+            }
+            demands: list[Any] = [*tables.get_unique_constraints(name), *tables.get_foreign_keys(name)]
+            demands += [*tables.get_check_constraints(name), tables.get_pk_constraint(name)]
+            found[name] = (columns, {repr(each) for each in demands})
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+def test_the_schema_serves_the_release_before(database: Database) -> None:
+    migrate(database)
+    with database.read() as session:
+        (served,) = session.execute(text('SELECT "schema" FROM "ServedSchemaVO"')).scalars()
+    now_there = shape(database)
+    migrate(database, served)
+    before = shape(database)
+    assert "HostEO" in before
+    for table, (columns, demands) in before.items():
+        there, demanded = now_there[table]
+        assert demanded == demands, f"{table} demands what {served} may not keep"
+        assert {name: there[name] for name in columns} == columns
+        added = there.keys() - columns.keys()
+        needed = [name for name in added if not (there[name][1] or there[name][2])]
+        assert needed == [], f"{served} does not know these columns of {table}"
 
 
 def test_an_unknown_and_a_newer_schema_are_refused(database: Database) -> None:

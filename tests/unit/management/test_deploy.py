@@ -17,8 +17,9 @@ from secrets import token_hex
 
 import pytest
 
+from management import deadlines
 from management.deploy.decision import Facts, decide, parse_facts, probe_command
-from management.deploy.deployer import Deployer, DeployError, Places
+from management.deploy.deployer import PLAYS, Deployer, DeployError, Places
 from management.deploy.desired import Agent, Desired, PackageMissingError, Target, describe, write_archive
 from management.deploy.keys import agent_token
 from management.deploy.packages import KeysMissingError, PackageSource
@@ -336,3 +337,18 @@ def test_an_unreachable_host_is_a_deploy_error(
         deployer.authorize(Target("127.0.0.1", port, "root"), "secret")
     left = [file for file in tmp_path.rglob("*") if file.is_file() and b"secret" in file.read_bytes()]
     assert left == []
+
+
+def test_a_deployment_waits_for_a_place_as_long_as_its_call_may_take(tmp_path: Path) -> None:
+    for name in ("id_ed25519", "id_ed25519.pub"):
+        (tmp_path / name).write_text("ssh-ed25519 AAAA sealift\n")
+    deployer = Deployer(Processes(), Places(tmp_path, tmp_path, tmp_path, tmp_path / "ca.pem"), 10)
+    for _ in range(PLAYS):
+        assert deployer._plays.acquire(blocking=False)
+    with deadlines.within(0.05), pytest.raises(DeployError, match=r"took all the time that there was for 192\.0\.2\.1"):
+        deployer.authorize(Target("192.0.2.1", 22, "root"), "secret")
+    deployer._plays.release()
+    with deadlines.within(0.05), pytest.raises(DeployError) as raised:
+        deployer.authorize(Target("192.0.2.1", 22, "root"), "secret")
+    assert "took all the time" not in str(raised.value)
+    assert deployer._plays.acquire(blocking=False), "the place is free again"

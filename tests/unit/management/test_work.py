@@ -4,17 +4,13 @@ SEALIFT_KILL_CALLS=500 runs the full proof.
 """
 
 import base64
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -25,48 +21,12 @@ from management.server.database import Database
 from management.server.passwords import set_password
 from management.server.schema import migrate
 from tests.unit.management.conftest import PASSWORD, Install
+from tests.unit.management.nodes import accept, finished, keep_in, process
 
 CALLS = int(os.environ.get("SEALIFT_KILL_CALLS", "24"))
 ADD_HOST = "org.zstack.kvm.APIAddKVMHostMsg"
 TAKEOVER_SECONDS = 15
 SECRET = "open-sesame"
-
-
-@contextmanager
-def process(install: Install) -> Iterator["subprocess.Popen[bytes]"]:
-    """A server that the test may kill."""
-    argv = [sys.executable, "-P", "-m", "management.server", "--config", str(install.config), "serve"]
-    with (
-        (install.home / "log").open("a") as log,
-        subprocess.Popen(argv, stderr=log, env=install.environment(), cwd="/") as server,
-    ):
-        try:
-            install._wait(server)
-            yield server
-        finally:
-            server.kill()
-
-
-def accept(install: Install, message: str, **fields: Any) -> str | None:
-    """The uuid of the accepted call, or None when the server died before it said so."""
-    try:
-        answer = httpx.post(f"{install.url}/zstack/api", json={message: fields}, timeout=30)
-    except httpx.TransportError:
-        return None
-    accepted: str = answer.json()["uuid"]
-    return accepted
-
-
-def finished(install: Install, call: str, seconds: float) -> dict[str, Any]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        answer = httpx.get(f"{install.url}/zstack/api/result/{call}", timeout=30)
-        assert answer.status_code == 200, f"call {call} is lost"
-        if answer.json()["state"] == "Done":
-            (event,) = json.loads(answer.json()["result"]).values()
-            return dict(event)
-        time.sleep(0.05)
-    raise AssertionError(f"call {call} is still not finished")
 
 
 def runs(number: int, *installs: Install) -> int:
@@ -183,11 +143,9 @@ def two_nodes(postgresql: Any, make_install: Callable[..., Install]) -> Iterator
     database = Database(url)
     migrate(database)
     set_password(database, "admin", PASSWORD, if_unset=False)
-    folder = Path(url.query["host"])  # type: ignore[arg-type]
     nodes = [make_install("one"), make_install("two")]
     for node in nodes:
-        plain = f"postgresql://{url.username}@/{url.database}?host={folder}"
-        node.config.write_text(node.config.read_text() + f'[database]\nurl = "{plain}"\n')
+        keep_in(url, node)
     yield database, nodes[0], nodes[1]
     database.close()
 

@@ -1,4 +1,4 @@
-"""Release 1.1.0: the console proxy agent, and when each host was last seen.
+"""Release 1.1.0: the console proxy agent, when each host was last seen, and that nodes of 1.0.0 can go on meanwhile.
 
 Revision: 1.1.0
 """
@@ -36,9 +36,13 @@ def upgrade() -> None:
                CASE WHEN status = 'Connected' THEN "lastOpDate" ELSE "createDate" END"""
         )
     )
+    # The next release replaces the row by 1.1.0, unless it takes something away that 1.1.0 uses.
+    served = op.create_table("ServedSchemaVO", sa.Column("schema", sa.String(32), primary_key=True))
+    op.execute(served.insert().values(schema="1.0.0"))
 
 
 def downgrade() -> None:
     """Back to what 1.0.0 knows. Console agents register themselves anew after the next upgrade."""
+    op.drop_table("ServedSchemaVO")
     op.drop_column("HostEO", "lastSeenDate")
     op.drop_table("ConsoleProxyAgentVO")
