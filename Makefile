@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test unit crash bench lint format lock client man clean
+.PHONY: help setup demo test unit crash kill bench lint format lock client man clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,11 +28,15 @@ crash: setup ## Installs, upgrades, rollbacks killed at every record and 210 ins
 	SEALIFT_KILLS=70 SEALIFT_FAULTS=200 $(PYTHON) -m pytest -n 2 --log-cli-level=INFO tests/e2e/test_crash.py \
 		tests/e2e/test_write_faults.py
 
-bench: setup ## The bundle file, the mirrors, upgrades and installs beside their peers (makeself and zstd must be installed)
+kill: setup ## The management server killed at random during 500 calls, on one node and on two (minutes)
+	SEALIFT_KILL_CALLS=500 $(PYTHON) -m pytest -s tests/unit/management/test_work.py -k killed
+
+bench: setup ## Bundles, mirrors, upgrades, installs, the server beside their peers (makeself and zstd must be installed)
 	$(PYTHON) -m tests.bench.bundle
 	$(PYTHON) -m tests.bench.mirror
 	$(PYTHON) -m tests.bench.upgrade
 	$(PYTHON) -m tests.bench.install
+	$(PYTHON) -m tests.bench.server
 
 lint: setup ## Linters, types, import contracts
 	$(PYTHON) -m pytest tests/contract

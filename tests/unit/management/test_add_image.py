@@ -14,10 +14,10 @@ from management.server.compute.imagestore import AGENT
 from management.server.models.identity import ADMIN_UUID
 from tests.unit.management.cloud import HEADER, Cloud, cloud, eventually
 from tests.unit.management.conftest import Install
+from tests.unit.management.nodes import accept, finished, process
 from tests.unit.management.simulator import Fault, Simulator
 from tests.unit.management.test_timeout_changes import CHANGE, GET, HOUR
 from tests.unit.management.test_timeouts import codes
-from tests.unit.management.test_work import accept, finished, process
 
 ADD, DELETE = (f"{HEADER}.image.API{verb}Msg" for verb in ("AddImage", "DeleteImage"))
 DELETE_STORAGE = f"{HEADER}.storage.backup.APIDeleteBackupStorageMsg"

@@ -20,8 +20,8 @@ from management.server.models.system import ManagementNodeVO
 from management.server.schema import migrate
 from tests.unit.management.cloud import HEADER, Cloud, cloud, eventually
 from tests.unit.management.conftest import Install
+from tests.unit.management.nodes import process
 from tests.unit.management.simulator import Fault
-from tests.unit.management.test_work import process
 
 DELETE_HOST = f"{HEADER}.host.APIDeleteHostMsg"
 DELETE_STORAGE = f"{HEADER}.storage.primary.APIDeletePrimaryStorageMsg"

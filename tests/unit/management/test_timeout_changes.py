@@ -14,7 +14,8 @@ from management.server.timeoutlines import Timeout
 from management.server.timeouts import Timeouts
 from tests.unit.management.cloud import HEADER
 from tests.unit.management.conftest import Install
-from tests.unit.management.test_work import process, two_nodes
+from tests.unit.management.nodes import process
+from tests.unit.management.test_work import two_nodes
 
 __all__ = ["two_nodes"]  # a fixture
 
