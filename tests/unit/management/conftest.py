@@ -125,7 +125,7 @@ class Install:
             try:
                 if httpx.get(f"{self.url}/healthz").status_code == 200:
                     return
-            except httpx.ConnectError:
+            except httpx.TransportError:
                 time.sleep(0.05)
         raise AssertionError(f"not healthy after {START_SECONDS} s: {(self.home / 'log').read_text()}")
 
