@@ -34,10 +34,10 @@ def free_port() -> int:
 class Rig(ABC):
     """An agent of a host (`host`) or of a backup storage (`storage`) that runs, a folder, and a place for results."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, address: str = "127.0.0.1", port: int = 0, token: str = TOKEN) -> None:
         self.kind = kind
-        self.port = free_port()
-        self.client = AgentClient("127.0.0.1", self.port, TOKEN)
+        self.port = port or free_port()
+        self.client = AgentClient(address, self.port, token)
         # Short: the path of a socket in it has at most 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="agent-", dir="/var/tmp"))
         self.root = self.folder / "storage"
@@ -100,12 +100,12 @@ class SimulatedRig(Rig):
 class RealRig(Rig):
     """The agent's own process, as its unit starts it."""
 
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
+    def __init__(self, kind: str, address: str = "127.0.0.1", port: int = 0, token: str = TOKEN) -> None:
+        super().__init__(kind, address, port, token)
         self.log = self.folder / "log"
-        (self.folder / "token").write_text(TOKEN + "\n")
+        (self.folder / "token").write_text(token + "\n")
         config = {
-            "listen_address": "127.0.0.1",
+            "listen_address": address,
             "listen_port": self.port,
             "state_dir": str(self.folder / "state"),
             "token_file": str(self.folder / "token"),
@@ -129,7 +129,7 @@ class RealRig(Rig):
         while time.monotonic() < deadline:
             assert self._agent.poll() is None, self.log.read_text()
             with suppress(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection((self.client.address, self.port), 1).close()
                 return
             time.sleep(0.02)
         raise AssertionError(self.log.read_text())

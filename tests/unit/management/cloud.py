@@ -112,10 +112,10 @@ class Cloud:
         assert done.returncode == 0, done.stderr
         ((self.uuids["image"],),) = self.install.sql("select uuid from ImageEO")
 
-    def add_storage(self, name: str, address: str) -> str:
+    def add_storage(self, name: str, address: str, url: str = "/zstack_bs") -> str:
         """A backup storage whose agent is at `address`: a row as AddSftpBackupStorage makes it, which is connected."""
         made = uuid.uuid4().hex
-        row = {"uuid": made, "name": name, "url": "/zstack_bs", "hostname": address, "username": "root"}
+        row = {"uuid": made, "name": name, "url": url, "hostname": address, "username": "root"}
         row |= {"type": "SftpBackupStorage", "state": "Enabled", "status": "Disconnected"}
         row |= dict.fromkeys(("totalCapacity", "availableCapacity"), "0")
         row |= dict.fromkeys(("createDate", "lastOpDate"), "2026-01-01 10:00:00.000000")

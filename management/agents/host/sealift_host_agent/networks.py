@@ -1,14 +1,14 @@
 """Nics of VMs: a tap device on a bridge of this host for each."""
 
+import json
 import re
+import socket
 from dataclasses import dataclass
-from pathlib import Path
 
 from .calls import Body, CallError, run, text
 
 _DEVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_DEVICES = Path("/sys/class/net")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,19 @@ def plug(nic: Nic) -> None:
     Raises:
         CallError: the host has no such bridge.
     """
-    if not (_DEVICES / nic.bridge / "bridge").is_dir():
+    bridges = json.loads(run(["ip", "-json", "link", "show", "type", "bridge"]) or "[]")
+    if nic.bridge not in {each.get("ifname") for each in bridges}:
         raise CallError(f"this host has no bridge {nic.bridge}: make it, with the L2 network's interface in it")
-    if not (_DEVICES / nic.name).exists():
+    if not _exists(nic.name):
         run(["ip", "tuntap", "add", "dev", nic.name, "mode", "tap"])
     run(["ip", "link", "set", "dev", nic.name, "master", nic.bridge, "up"])
 
 
 def unplug(name: str) -> None:
     """Remove the tap device, if it is there."""
-    if _DEVICE.fullmatch(name) and (_DEVICES / name).exists():
+    if _exists(name):
         run(["ip", "link", "delete", "dev", name])
+
+
+def _exists(name: str) -> bool:
+    return name in {known for _, known in socket.if_nameindex()}
