@@ -132,7 +132,7 @@ def rehearse(copy: Database, target: str | None = None) -> SchemaState:
         UnknownSchemaError: see `migrate`.
     """
     before = migrate(copy, target)
-    if before.current is not None:
+    if before.current is not None and not before.newer:
         migrate(copy, before.current)
         migrate(copy, target)
     return before
