@@ -86,11 +86,12 @@ class RunningCommand:
     def kill(self, sig: int = signal.SIGKILL, *, tree: bool = True) -> None:
         """Send a signal to the command in the host and, with `tree`, to everything it started."""
         below = descendants(self.process.pid)
-        stopped = [signal.SIGSTOP] if tree and sig == signal.SIGKILL else []  # else one acts on the end of another
-        for each in (*stopped, sig):
-            for pid in below if tree else below[:1]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, each)
+        if tree and sig == signal.SIGKILL:  # else one acts on the end of another; nsenter itself stops with its child
+            _send(signal.SIGSTOP, below[1:])
+        _send(sig, below if tree else below[:1])
+        deadline = time.monotonic() + 5  # a process that was stopped needs its turn to die
+        while tree and sig == signal.SIGKILL and any(map(_lives, below)) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def close(self) -> None:
         """Make sure that it is over."""
@@ -177,3 +178,15 @@ def _read_terminal(terminal: int, process: subprocess.Popen[str], deadline: floa
         if process.poll() is not None:
             return b"".join(chunks).decode(errors="replace")
     raise TimeoutError
+
+
+def _send(sig: int, pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sig)
+
+
+def _lives(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    return False
