@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -223,16 +224,19 @@ class Facts:
 
     def to_json(self) -> str:
         """JSON text; `facts_from_json` reads it."""
-        return _FACTS.dump_json(self, indent=2).decode()
+        return _adapter().dump_json(self, indent=2).decode()
 
     def to_body(self) -> dict[str, Any]:
         """What conditions of a product's checks are about."""
         return asdict(self)
 
 
-_FACTS = TypeAdapter(Facts)
+@cache
+def _adapter() -> TypeAdapter[Facts]:
+    """Made when facts are saved or read: an install does neither."""
+    return TypeAdapter(Facts)
 
 
 def facts_from_json(text: str) -> Facts:
     """Facts that were saved."""
-    return _FACTS.validate_json(text)
+    return _adapter().validate_json(text)

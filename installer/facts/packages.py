@@ -11,6 +11,7 @@ import struct
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from installer.facts.model import Packages
@@ -36,10 +37,12 @@ _MANY = ("kernel", "gpg-pubkey", "installonlypkg")
 def look_at_packages(host: Host, conflicts: Sequence[str]) -> Packages:
     """Look at the package manager; changes nothing."""
     tool = next((tool for tool in ("dnf", "dnf5", "yum") if shutil.which(tool)), None)
-    installed, broken = _installed(host)
+    with ThreadPoolExecutor(1) as beside:
+        tool_fault = None if tool is None else beside.submit(_tool_fault, host, tool)
+        installed, broken = _installed(host)
     return Packages(
         tool=tool,
-        tool_fault=None if tool is None else _tool_fault(host, tool),
+        tool_fault=None if tool_fault is None else tool_fault.result(),
         rpmdb_fault=broken,
         duplicates=duplicates(installed),
         conflicts=tuple(

@@ -60,6 +60,13 @@ def test_the_installer_never_reaches_builder_side_libraries(module: str) -> None
     assert not {name for name in reached if name.split(".")[0] == "installer"}
 
 
+@pytest.mark.parametrize("module", ["installer.show_commands", "installer.host_commands"])
+def test_a_start_loads_nothing_that_only_some_runs_need(module: str) -> None:
+    program = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert not {"requests", "urllib3", "charset_normalizer", "rich"} & set(done.stdout.split())
+
+
 def test_no_cycles() -> None:
     graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True)
     sorter = graphlib.TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})
