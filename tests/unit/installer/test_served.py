@@ -13,28 +13,14 @@ import requests
 
 from installer.served import served_bundle
 from payload.archive import VerifiedBundle, open_bundle
-from payload.digest import digest_bytes
 from payload.errors import IntegrityError
-from payload.model import Base, Borrowed, LockedRpm, Source
 from payload.trust import Keyring, PrivateKey
-from payload.version import Version
 from payload.writer import BundleWriter
+from tests.unit.installer.upgrades import LEFT_PATH, TAKEN, TAKEN_PATH, upgrade_bundle
 from tests.unit.payload.bundles import HELP, lock, runtime
 from tests.unit.repos.manifests import manifest
 
 RPM = os.urandom(3_000_000)
-LEFT = LockedRpm(
-    name="left",
-    epoch=0,
-    version="1",
-    release="1",
-    arch="noarch",
-    upstream="base",
-    location="left-1-1.noarch.rpm",
-    digest="sha256:" + "3" * 64,
-    size=16,
-    requested=True,
-)
 FILES = {
     "keys/base-0.asc": b"the upstream's key",
     "repository/RPM-GPG-KEY-thing": b"the product's key",
@@ -98,33 +84,17 @@ def test_damaged_metadata_is_never_served(bundle: VerifiedBundle) -> None:
 
 
 def test_packages_that_an_upgrade_does_not_hold_come_from_the_laid_out_release(tmp_path: Path) -> None:
-    key = PrivateKey.generate("vendor")
-    release = tmp_path / "release"
-    base = Base(version=Version("0.9"), release="sha256:" + "1" * 64)
-    tool, left = "repository/Packages/tool-1-1.noarch.rpm", "repository/Packages/left-1-1.noarch.rpm"
-    with BundleWriter(tmp_path / "u.bin", stub=lambda section: b"#!/bin/sh\n", runtime=runtime(tmp_path)) as writer:
-        for name, content in FILES.items():
-            if name != tool:
-                writer.add(content, path=name, component=name.partition("/")[0])
-        taken = Borrowed(digest=digest_bytes(RPM), size=len(RPM), sources=(Source(path=tool),))
-        writer.borrow(taken, path=tool, component="repository")
-        writer.borrow(Borrowed(digest=LEFT.digest, size=16, header="2" * 64), path=left, component="repository")
-        locked = lock().model_copy(update={"rpms": (LEFT,)})
-        keyring = Keyring(keys=(key.public,))
-        writer.finish(
-            manifest=manifest(), lock=locked, created=0, keyring=keyring, signers=(key,), help=HELP, bases=(base,)
-        )
-    bundle = open_bundle(tmp_path / "u.bin").verify(keyring)
+    bundle, release = upgrade_bundle(tmp_path), tmp_path / "release"
     assert "1 packages are left out" in bundle.text(bundle.index.info)
-    (release / tool).parent.mkdir(parents=True)
-    (release / tool).write_bytes(RPM)
+    (release / TAKEN_PATH).parent.mkdir(parents=True)
+    (release / TAKEN_PATH).write_bytes(TAKEN)
     for folder, status in ((None, 404), (release, 200)):
         with served_bundle(bundle, folder) as source, requests.Session() as session:
             parser = configparser.ConfigParser(interpolation=None)
             parser.read(source.reposdir / "bundle.repo")
             url = parser[parser.sections()[0]]["baseurl"]
-            answer = session.get(f"{url}/{tool.removeprefix('repository/')}")
+            answer = session.get(f"{url}/{TAKEN_PATH.removeprefix('repository/')}")
             assert answer.status_code == status
-            assert status == 404 or answer.content == RPM
-            assert session.get(f"{url}/{left.removeprefix('repository/')}").status_code == 404
+            assert status == 404 or answer.content == TAKEN
+            assert session.get(f"{url}/{LEFT_PATH.removeprefix('repository/')}").status_code == 404
             assert session.get(f"{url}/repodata/primary.xml.gz").content == b"primary"
