@@ -16,7 +16,7 @@ from payload.siteplan import HeldFile, HeldPackage, SitePlan
 from repos.dnf import detect
 from repos.nevra import Nevra
 
-_KEY = "gpg-pubkey"
+_NO_ARCH = "(none)"
 
 
 def site_plan(installed: Installed) -> View:
@@ -54,8 +54,8 @@ def _held_files(release: Path, index: Index) -> Iterator[HeldFile]:
 
 
 def _held_packages(installed: frozenset[Nevra], headers: Mapping[Nevra, str]) -> tuple[HeldPackage, ...]:
-    """Keys in the database of rpm are no packages."""
-    chosen = sorted((nevra for nevra in installed if nevra.name != _KEY), key=lambda nevra: nevra.key)
+    """What has no architecture is no package: keys in the database of rpm."""
+    chosen = sorted((nevra for nevra in installed if nevra.arch != _NO_ARCH), key=lambda nevra: nevra.key)
     return tuple(HeldPackage(nevra=str(nevra), header=headers.get(nevra)) for nevra in chosen)
 
 

@@ -24,7 +24,7 @@ Nevra = Annotated[
     StringConstraints(pattern=r"^[^\s:/]{1,200}-[0-9]{1,10}:[^\s:/-]{1,100}-[^\s:/-]{1,100}\.[A-Za-z0-9_]{1,20}$"),
 ]
 """`name-epoch:version-release.arch`."""
-_Text = Annotated[str, StringConstraints(max_length=4096)]
+_Text = Annotated[str, StringConstraints(max_length=1 << 16)]
 
 
 class HeldFile(Document):

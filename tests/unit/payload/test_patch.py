@@ -84,6 +84,17 @@ def test_a_patch_of_edits_is_hardly_more_than_the_edits(tmp_path: Path) -> None:
     assert [(run.new, run.old, run.size) for run in runs] == ends
 
 
+BASE = random.Random(9).randbytes(1 << 17) + b"the same line\n" * 5000
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(changes(len(BASE), (0, 1, 1 << 16, 1 << 17, len(BASE) - 1)))
+def test_whatever_was_edited_comes_out_again(made: list[Change]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        roundtrip(Path(name), BASE, changed(BASE, made))
+        roundtrip(Path(name), changed(BASE, made), BASE)
+
+
 @pytest.mark.parametrize(("size", "offset"), [(11, 0), (1, 10), (1, 1 << 63), (patch.SEGMENT + 1, 0)])
 def test_a_run_that_is_not_in_the_old_file_is_refused(tmp_path: Path, size: int, offset: int) -> None:
     (tmp_path / "old").write_bytes(bytes(10))
