@@ -36,7 +36,9 @@ def connect(node: Node, host_uuid: str, password: str | None = None) -> None:
                 node.deployer.authorize(target, password)
             node.deployer.ensure(AGENT, target, node.config.host_packages)
             client = node.deployer.client(AGENT, host.managementIp)
-            client.call("/host/connect", {"hostUuid": host.uuid})
+            missing = client.call("/host/connect", {"hostUuid": host.uuid}).get("missing")
+            if missing:
+                log.warning("host %s cannot run VMs: it lacks %s", host.managementIp, ", ".join(missing))
             capacity = client.call("/host/capacity")
         except DeployError as error:
             code = "SYS.1001" if deadlines.passed() else "SYS.1006"

@@ -53,8 +53,8 @@ class HostAgent:
         host_uuid = text(body, "hostUuid")
         with self._lock:
             self._host_uuid = host_uuid
-        version = facts.qemu_version()
-        return {"agentVersion": __version__, **({"qemuVersion": version} if version else {})}
+        found = facts.identity()
+        return {"agentVersion": __version__, "qemuVersion": found.get("qemuVersion"), "missing": found["missing"]}
 
     def ping(self, _body: Body) -> Body:
         with self._lock:

@@ -36,15 +36,14 @@ def identity(proc: Path = PROC) -> dict[str, Any]:
     flag = re.search(r"^flags\s*:.*\b(vmx|svm)\b", _cpuinfo(proc), re.MULTILINE)
     if flag:
         facts["hvmCpuFlag"] = flag[1]
-    versions = {"qemuVersion": qemu_version(), "qemuImgVersion": _version("qemu-img")}
+    versions = {"qemuVersion": _qemu_version(), "qemuImgVersion": _version("qemu-img")}
     missing = [
         name for name, found in zip(("qemu-system-x86_64", "qemu-img"), versions.values(), strict=True) if not found
     ]
     return {**facts, **{name: version for name, version in versions.items() if version}, "missing": missing}
 
 
-def qemu_version() -> str | None:
-    """The version of QEMU, or None on a host without it."""
+def _qemu_version() -> str | None:
     return next(filter(None, map(_version, PROGRAMS)), None)
 
 

@@ -37,7 +37,7 @@ class Disk:
             CallError: its uuid, path or cache mode is not there or has another form.
         """
         cache = body.get("cacheMode", "none")
-        if cache not in _CACHES:
+        if not isinstance(cache, str) or cache not in _CACHES:
             raise CallError(f"cacheMode must be one of {', '.join(_CACHES)}")
         return cls(uuid(body, "volumeUuid"), places.volume(body, "installPath"), cache)
 

@@ -162,6 +162,10 @@ class _Request(BaseHTTPRequestHandler):
         except (CallError, OSError) as error:
             log.warning("%s failed: %s", self.path, error)
             return {"success": False, "error": str(error)}
+        except Exception as error:
+            # A mistake of the agent's own: the caller must not wait for an answer that never comes.
+            log.exception("%s failed", self.path)
+            return {"success": False, "error": f"the agent made a mistake: {error!r}"}
 
     def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)
