@@ -86,40 +86,39 @@ def freeze(store: Store, sink: Sink, python: LockedPython | None) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeNeeds:
-    """What a runtime needs of a host: bytes on disk, and the oldest glibc that it starts on."""
+    """What a runtime needs of a host: bytes on disk, and the oldest glibc that it starts on.
+
+    `help` is what it prints for `--help`; `payload.texts.PROGRAM` in it stands for the bundle's name.
+    """
 
     space: int
     libc: str
+    help: str
 
 
 def measure(runtime: Path) -> RuntimeNeeds:
-    """What the packed runtime needs.
+    """What the packed runtime needs and says, in one pass.
 
     Raises:
-        ResolveError: one of its programs is malformed.
+        ResolveError: one of its programs is malformed, or it has no help.
     """
-    space = 0
+    space, said = 0, None
 
     def files(archive: tarfile.TarFile) -> Iterator[tuple[str, BinaryIO]]:
-        nonlocal space
+        nonlocal space, said
         for member in archive:
             content = archive.extractfile(member) if member.isreg() else None
             space += -(-member.size // _BLOCK) * _BLOCK if content else _BLOCK
             if content:
-                yield member.name, io.BytesIO(content.read())
+                plain = content.read()
+                said = plain.decode() if member.name == _HELP else said
+                yield member.name, io.BytesIO(plain)
 
     with tarfile.open(runtime, "r:gz") as archive:
         libc = libc_floor(files(archive))
-    return RuntimeNeeds(space, libc)
-
-
-def runtime_help(runtime: Path) -> str:
-    """What the packed runtime prints for `--help`; `payload.texts.PROGRAM` stands for the bundle's name."""
-    with tarfile.open(runtime, "r|gz") as archive:
-        for member in archive:
-            if member.name == _HELP and (content := archive.extractfile(member)) is not None:
-                return content.read().decode()
-    raise ResolveError("runtime-broken", "the frozen runtime has no help", remedy="remove it from the store")
+    if said is None:
+        raise ResolveError("runtime-broken", "the frozen runtime has no help", remedy="remove it from the store")
+    return RuntimeNeeds(space, libc, said)
 
 
 def runtime_inputs(python: LockedPython | None) -> bytes:

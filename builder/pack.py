@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.delta import Reduced
-from builder.freeze import RuntimeNeeds, measure, runtime_help
+from builder.freeze import RuntimeNeeds, measure
 from builder.libc import minor
 from builder.stage import Staged
 from payload.archive import VerifiedBundle, open_bundle
@@ -71,7 +71,7 @@ def pack(path: Path, content: Content, *, signers: Sequence[PrivateKey], file_na
             libc=needs.libc,
             keyring=content.keyring,
             signers=signers,
-            help=runtime_help(runtime),
+            help=needs.help,
             bases=content.reduced.bases,
         )
 

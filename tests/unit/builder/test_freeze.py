@@ -4,8 +4,11 @@ import os
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from builder.freeze import RuntimeNeeds, freeze, measure, runtime_inputs
 from builder.tarball import pack_folder
+from payload.errors import ResolveError
 from payload.events import NullSink
 from tests.unit.builder.product import Site, sha256, stand_in_runtime
 
@@ -37,8 +40,17 @@ def test_what_is_in_the_archive(tmp_path: Path) -> None:
     assert {name: oct(members[name].mode) for name in ("a", "b", "lib")} == {"a": "0o755", "b": "0o644", "lib": "0o755"}
     assert members["link"].linkname == "lib/y"
     assert {(member.uid, member.gid, member.uname) for member in members.values()} == {(0, 0, "")}
+
+
+def test_what_a_runtime_needs_and_says(tmp_path: Path) -> None:
+    fill(tmp_path / "in", backwards=False)
+    pack_folder(tmp_path / "in", tmp_path / "r.tar.gz")
+    with pytest.raises(ResolveError, match="no help"):
+        measure(tmp_path / "r.tar.gz")
+    (tmp_path / "in/help.txt").write_text("Usage: bash @program@\n")
+    pack_folder(tmp_path / "in", tmp_path / "r.tar.gz")
     # what each member takes, in whole blocks; no program, no wish
-    assert measure(tmp_path / "r.tar.gz") == RuntimeNeeds(17 * 4096, "2.2")
+    assert measure(tmp_path / "r.tar.gz") == RuntimeNeeds(18 * 4096, "2.2", "Usage: bash @program@\n")
 
 
 def test_a_runtime_of_the_same_inputs_is_taken_from_the_store(site: Site, tmp_path: Path) -> None:
