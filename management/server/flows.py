@@ -6,6 +6,7 @@ undos may be run twice, by a server that died in between and started again.
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,16 @@ Work = Callable[["Node", Context], None]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`run` and `undo` read the context and add to it. A step without an undo leaves nothing behind."""
+    """`run` and `undo` read the context and add to it. A step without an undo leaves nothing behind.
+
+    Once a step that is `final` is done there is no way back: the steps after it are done even when the time is over, in
+    a grace, and nothing is undone.
+    """
 
     name: str
     run: Work
     undo: Work | None = None
+    final: bool = False
 
 
 def run_flow(node: "Node", steps: Sequence[Step], context: Context) -> Context:
@@ -39,11 +45,16 @@ def run_flow(node: "Node", steps: Sequence[Step], context: Context) -> Context:
         Exception: what the failing step raised. Everything before it is undone then; an undo that fails is logged,
             and the others still run.
     """
+    settled = False
     for number, step in enumerate(steps):
         try:
-            check_time()
-            step.run(node, context)
+            with grace(UNDO_SECONDS) if settled else nullcontext():
+                check_time()
+                step.run(node, context)
+            settled = settled or step.final
         except Exception:
+            if settled:
+                raise
             # The failing step is undone too: it may have got half way.
             with grace(UNDO_SECONDS):
                 for done in reversed(steps[: number + 1]):

@@ -84,12 +84,17 @@ def _return_source(node: "Node", context: Context) -> None:
 def _remove_old_volumes(node: "Node", context: Context) -> None:
     for volume in volumes_of(node, context["vmUuid"]):
         if volume.primaryStorageUuid is not None and volume.installPath is not None:
-            removal.remove_file(node, volume.primaryStorageUuid, context["from"], volume.installPath)
+            where = volume.primaryStorageUuid, context["from"], volume.installPath
+            try:
+                removal.remove_file(node, *where)
+            except ApiError:  # the VM has moved: this is no reason to say that it has not
+                with node.database.write() as session:
+                    removal.collect_file(session, *where)
 
 
 MIGRATE = (
     Step("take a place on the target", _take_target, _return_target),
-    Step("move", _move),
+    Step("move", _move, final=True),
     Step("give the old place back", _return_source),
     Step("note where it runs", now_running),
     Step("remove what stayed behind", _remove_old_volumes),

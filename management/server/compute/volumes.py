@@ -5,7 +5,7 @@ A volume has a file once a VM runs with it; the file lies on one host and only V
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from management import deadlines
@@ -19,6 +19,7 @@ from management.server.errors import ApiError
 from management.server.flows import UNDO_SECONDS
 from management.server.gc.jobs import Context, JobKind
 from management.server.gc.store import submit
+from management.server.models.gc import GarbageCollectorVO
 from management.server.models.vms import VmInstanceVO
 from management.server.models.volumes import VolumeSnapshotTreeVO, VolumeSnapshotVO, VolumeVO
 
@@ -57,7 +58,7 @@ def detach(node: "Node", volume_uuid: str) -> None:
 
     Raises:
         ApiError: VM.1010 or SYS.1006, it has none or may not lose it; or why the host could not do it. The VM keeps
-            it then.
+            it then; when nobody knows what the host did, the collection finishes it.
     """
     with held(node, volume_uuid) as volume:
         if volume.vmInstanceUuid is None:
@@ -65,9 +66,24 @@ def detach(node: "Node", volume_uuid: str) -> None:
         with node.database.read() as session:
             vm = session.get_one(VmInstanceVO, volume.vmInstanceUuid)
         states.check(vm, states.DETACH_VOLUME)
-        if vm.state == "Running" and vm.hostUuid is not None:
-            _tell(node, vm.hostUuid, vm.uuid, volume_uuid, "/vm/detachdatavolume")
-        disks.release(node, volume)
+        job = f"finish-detaching-{vm.uuid}-{volume_uuid}"
+        try:
+            _take_from(node, vm, volume)
+        except ApiError as error:
+            if error.code in snapshots.UNKNOWN:
+                context = {"hostUuid": vm.hostUuid, "vmUuid": vm.uuid, "volumeUuid": volume_uuid}
+                with node.database.write() as session:
+                    submit(session, FINISH_DETACHING, job, context)
+            raise
+        with node.database.write() as session:
+            # The VM may get the volume again: an earlier attempt's job must not take that away.
+            session.execute(delete(GarbageCollectorVO).where(GarbageCollectorVO.name == job))
+
+
+def _take_from(node: "Node", vm: VmInstanceVO, volume: VolumeVO) -> None:
+    if vm.state == "Running" and vm.hostUuid is not None:
+        _tell(node, vm.hostUuid, vm.uuid, volume.uuid, "/vm/detachdatavolume")
+    disks.release(node, volume)
 
 
 def check_removable(_node: "Node", volume: VolumeVO) -> None:
@@ -177,6 +193,17 @@ def _detach_orphan(node: "Node", context: Context) -> None:
         _tell(node, context["hostUuid"], vm.uuid, volume.uuid, "/vm/detachdatavolume")
 
 
+def _finish_detaching(node: "Node", context: Context) -> None:
+    with node.locks("vm", context["vmUuid"]), node.locks("volume", context["volumeUuid"]):
+        with node.database.read() as session:
+            vm, volume = session.get(VmInstanceVO, context["vmUuid"]), session.get(VolumeVO, context["volumeUuid"])
+        if vm is not None and volume is not None and volume.vmInstanceUuid == vm.uuid:
+            _take_from(node, vm, volume)
+
+
+FINISH_DETACHING = JobKind(
+    "org.zstack.storage.volume.GCFinishDetachingRunner", _finish_detaching, host_is_back_or_gone, HOST_TRIGGERS
+)
 DETACH_VOLUME = JobKind(
     "org.zstack.storage.volume.GCDetachVolumeRunner", _detach_orphan, host_is_back_or_gone, HOST_TRIGGERS
 )

@@ -1,10 +1,12 @@
 """Flows: steps in order, and the undo of all that began when one fails."""
 
 import logging
+import time
 from typing import Any, cast
 
 import pytest
 
+from management import deadlines
 from management.server.flows import Step, Work, run_flow
 from management.server.node import Node
 
@@ -40,3 +42,31 @@ def test_what_began_is_undone_in_reverse(caplog: pytest.LogCaptureFixture) -> No
         run_flow(NODE, steps, context)
     assert context["ran"] == ["one", "two", "three", "four", "undo four", "undo two", "undo one"]
     assert "step two was not undone" in caplog.text
+
+
+def test_after_a_final_step_nothing_is_undone_and_time_does_not_count() -> None:
+    context: dict[str, Any] = {}
+
+    def move(node: Node, context: dict[str, Any]) -> None:
+        note("move")(node, context)
+        time.sleep(0.06)
+
+    steps = [
+        Step("take", note("take"), note("give back")),
+        Step("move", move, note("move back"), final=True),
+        Step("write down", note("write down"), note("rub out")),
+    ]
+    with deadlines.within(0.05):
+        run_flow(NODE, steps, context)
+    assert context["ran"] == ["take", "move", "write down"]
+    with pytest.raises(KeyError):
+        run_flow(NODE, [*steps, Step("fail", note("fail", KeyError("lost")))], context)
+    assert "give back" not in context["ran"]
+
+
+def test_a_final_step_that_fails_is_undone_like_any_other() -> None:
+    context: dict[str, Any] = {}
+    steps = [Step("take", note("take"), note("give back")), Step("move", note("move", KeyError("no")), final=True)]
+    with pytest.raises(KeyError):
+        run_flow(NODE, steps, context)
+    assert context["ran"] == ["take", "move", "give back"]

@@ -96,6 +96,18 @@ def test_it_moves(site: Cloud) -> None:
     assert (source.vms, source.files) == ({}, {})
 
 
+def test_what_stays_where_a_vm_was_is_collected(site: Cloud) -> None:
+    vm = site.create_vm()["inventory"]
+    source = site.host_of(vm)
+    target = next(host for host in site.hosts if host is not source)
+    target.vms, target.files = dict(source.vms), dict(source.files)
+    source.faults["/localstorage/delete"] = Fault(refused="it is busy", times=1)
+    moved = site.call(f"{HEADER}.vm.APIMigrateVmMsg", vmInstanceUuid=vm["uuid"])
+    assert moved["success"], moved
+    eventually(lambda: source.files == {}, "the files on the old host are collected")
+    assert len(target.files) == 1
+
+
 def test_a_refused_move_leaves_everything_as_it_was(site: Cloud) -> None:
     vm = site.create_vm()["inventory"]
     before = free(site)

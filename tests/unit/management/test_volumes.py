@@ -192,6 +192,21 @@ def test_a_late_attachment_is_taken_off_again(site: Cloud) -> None:
     assert attach(site, vm, volume)["success"], "a later call works"
 
 
+def test_a_late_detachment_is_finished_by_the_collection(site: Cloud) -> None:
+    vm, host = running(site)
+    volume = create(site)
+    assert attach(site, vm, volume)["success"]
+    host.faults["/vm/detachdatavolume"] = Fault(seconds=1.5, times=1)
+    assert codes(detach(site, volume, timeout=700)["error"]) == ["SYS.1001"] * 2
+    assert f"finish-detaching-{vm}-{volume}" in [job["name"] for job in site.jobs()]
+    eventually(lambda: "vmInstanceUuid" not in site.row("volume", volume), "it is finished")
+    assert host.disks[vm] == set()
+    site.install.sql("delete from GarbageCollectorVO")
+    assert attach(site, vm, volume)["success"]
+    assert detach(site, volume)["success"]
+    assert site.jobs() == [], "what was done at once leaves no job"
+
+
 def test_deleting_does_not_wait_for_a_lost_host(site: Cloud) -> None:
     vm, host = running(site)
     volume = create(site)
