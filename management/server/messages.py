@@ -58,6 +58,8 @@ class ApiMessage(BaseModel):
     for_everybody: ClassVar[bool] = False
     repeatable: ClassVar[bool] = False
     """Whether a call that a dead node had begun may simply be run again."""
+    about: ClassVar[str] = "uuid"
+    """The field that names what such a call changes."""
 
     session: SessionRef | None = None
     timeout: int = Field(default=-1, ge=-1, le=LONGEST_MS, description="milliseconds; -1: as it is configured")
@@ -96,8 +98,8 @@ class ApiMessage(BaseModel):
 
     @classmethod
     def subject(cls, fields: Mapping[str, Any]) -> str | None:
-        """The uuid of the resource that such a call is about: calls on one resource take turns."""
-        subject = fields.get("uuid")
+        """The name of what such a call changes: calls on one resource take turns, on whatever node they run."""
+        subject = fields.get(cls.about)
         return subject if isinstance(subject, str) and subject else None
 
 

@@ -45,6 +45,7 @@ class UpdateGlobalConfig(ApiMessage):
     """The new value must be of the default's kind: a whole number, true or false, or a known word."""
 
     wire_name: ClassVar[str] = "org.zstack.core.config.APIUpdateGlobalConfigMsg"
+    about: ClassVar[str] = "name"
 
     category: str
     name: str
@@ -101,6 +102,7 @@ class ChangeApiTimeout(ApiMessage):
     """
 
     wire_name: ClassVar[str] = "org.zstack.core.timeout.APIChangeApiTimeoutMsg"
+    about: ClassVar[str] = "apiName"
 
     apiName: str
     value: str | None = Field(default=None, max_length=4096)

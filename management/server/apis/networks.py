@@ -119,6 +119,7 @@ class AttachL2NetworkToCluster(ApiMessage):
     """Attaching what is attached already changes nothing."""
 
     wire_name: ClassVar[str] = "org.zstack.header.network.l2.APIAttachL2NetworkToClusterMsg"
+    about: ClassVar[str] = "l2NetworkUuid"
 
     l2NetworkUuid: Annotated[str, Resource(L2NetworkVO)]
     clusterUuid: Annotated[str, Resource(ClusterVO)]
@@ -213,6 +214,7 @@ class AddDnsToL3Network(ApiMessage):
     """Adding what is there already changes nothing."""
 
     wire_name: ClassVar[str] = "org.zstack.header.network.l3.APIAddDnsToL3NetworkMsg"
+    about: ClassVar[str] = "l3NetworkUuid"
 
     l3NetworkUuid: Annotated[str, Resource(L3NetworkVO)]
     dns: IPv4Address
@@ -226,6 +228,7 @@ class AddDnsToL3Network(ApiMessage):
 
 class RemoveDnsFromL3Network(ApiMessage):
     wire_name: ClassVar[str] = "org.zstack.header.network.l3.APIRemoveDnsFromL3NetworkMsg"
+    about: ClassVar[str] = "l3NetworkUuid"
 
     l3NetworkUuid: Annotated[str, Resource(L3NetworkVO)]
     dns: IPv4Address

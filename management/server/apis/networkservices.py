@@ -81,6 +81,7 @@ class AttachNetworkServiceProviderToL2Network(ApiMessage):
     """Attaching what is attached already changes nothing."""
 
     wire_name: ClassVar[str] = "org.zstack.header.network.service.APIAttachNetworkServiceProviderToL2NetworkMsg"
+    about: ClassVar[str] = "l2NetworkUuid"
 
     networkServiceProviderUuid: Annotated[str, Resource(NetworkServiceProviderVO)]
     l2NetworkUuid: Annotated[str, Resource(L2NetworkVO)]
@@ -97,6 +98,7 @@ class DetachNetworkServiceProviderFromL2Network(ApiMessage):
     """Refused while an L3 network on the L2 network uses a service of the provider."""
 
     wire_name: ClassVar[str] = "org.zstack.header.network.service.APIDetachNetworkServiceProviderFromL2NetworkMsg"
+    about: ClassVar[str] = "l2NetworkUuid"
 
     networkServiceProviderUuid: Annotated[str, Resource(NetworkServiceProviderVO)]
     l2NetworkUuid: Annotated[str, Resource(L2NetworkVO)]
@@ -126,6 +128,7 @@ class AttachNetworkServiceToL3Network(ApiMessage):
     """`networkServices` maps providers' uuids to services; the provider need not be attached to the L2 network."""
 
     wire_name: ClassVar[str] = "org.zstack.header.network.service.APIAttachNetworkServiceToL3NetworkMsg"
+    about: ClassVar[str] = "l3NetworkUuid"
 
     l3NetworkUuid: Annotated[str, Resource(L3NetworkVO)]
     networkServices: Services
@@ -182,6 +185,7 @@ class DetachNetworkServiceFromL3Network(ApiMessage):
     """What is not attached is passed over. Virtual routers go on serving until they are destroyed."""
 
     wire_name: ClassVar[str] = "org.zstack.header.network.service.APIDetachNetworkServiceFromL3NetworkMsg"
+    about: ClassVar[str] = "l3NetworkUuid"
 
     l3NetworkUuid: Annotated[str, Resource(L3NetworkVO)]
     networkServices: Services

@@ -111,6 +111,7 @@ class AttachPrimaryStorageToCluster(ApiMessage):
     """Attaching what is attached already changes nothing."""
 
     wire_name: ClassVar[str] = "org.zstack.header.storage.primary.APIAttachPrimaryStorageToClusterMsg"
+    about: ClassVar[str] = "primaryStorageUuid"
 
     primaryStorageUuid: Annotated[str, Resource(PrimaryStorageVO)]
     clusterUuid: Annotated[str, Resource(ClusterVO)]
@@ -183,6 +184,7 @@ class AttachBackupStorageToZone(ApiMessage):
     """Attaching what is attached already changes nothing."""
 
     wire_name: ClassVar[str] = "org.zstack.header.storage.backup.APIAttachBackupStorageToZoneMsg"
+    about: ClassVar[str] = "backupStorageUuid"
 
     backupStorageUuid: Annotated[str, Resource(BackupStorageVO)]
     zoneUuid: Annotated[str, Resource(ZoneVO)]

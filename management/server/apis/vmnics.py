@@ -18,6 +18,7 @@ class AttachL3NetworkToVm(ApiMessage):
     """Gives a stopped VM another nic. The first one is its default."""
 
     wire_name: ClassVar[str] = "org.zstack.header.vm.APIAttachL3NetworkToVmMsg"
+    about: ClassVar[str] = "vmInstanceUuid"
 
     vmInstanceUuid: Annotated[str, Resource(VmInstanceVO)]
     l3NetworkUuid: Annotated[str, Resource(L3NetworkVO)]
@@ -39,6 +40,7 @@ class DetachL3NetworkFromVm(ApiMessage):
     """Takes a nic from a stopped VM and frees its address."""
 
     wire_name: ClassVar[str] = "org.zstack.header.vm.APIDetachL3NetworkFromVmMsg"
+    about: ClassVar[str] = "vmNicUuid"
 
     vmNicUuid: Annotated[str, Resource(VmNicVO)]
 

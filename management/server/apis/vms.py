@@ -153,6 +153,7 @@ class MigrateVm(ApiMessage):
     """Moves a running VM to the given host, or to the emptiest that can have it."""
 
     wire_name: ClassVar[str] = "org.zstack.header.vm.APIMigrateVmMsg"
+    about: ClassVar[str] = "vmInstanceUuid"
 
     vmInstanceUuid: Annotated[str, Resource(VmInstanceVO)]
     hostUuid: Annotated[str | None, Resource(HostVO)] = None

@@ -130,6 +130,7 @@ class AttachDataVolumeToVm(ApiMessage):
     """A running VM gets it at once, a stopped one when it starts."""
 
     wire_name: ClassVar[str] = "org.zstack.header.volume.APIAttachDataVolumeToVmMsg"
+    about: ClassVar[str] = "volumeUuid"
     inventory: ClassVar[Inventory] = VOLUME
 
     vmInstanceUuid: Annotated[str, Resource(VmInstanceVO)]
@@ -179,6 +180,7 @@ class CreateVolumeSnapshot(CreateResource):
     """The volume as it is now; of a running VM's volume, as after a loss of power."""
 
     wire_name: ClassVar[str] = "org.zstack.header.volume.APICreateVolumeSnapshotMsg"
+    about: ClassVar[str] = "volumeUuid"
     inventory: ClassVar[Inventory] = SNAPSHOT
 
     volumeUuid: Annotated[str, Resource(VolumeVO)]

@@ -18,7 +18,9 @@ import httpx
 import pytest
 from sqlalchemy import URL, text
 
+from management.server import apis
 from management.server.database import Database
+from management.server.messages import discover
 from management.server.passwords import set_password
 from management.server.schema import migrate
 from tests.unit.management.conftest import PASSWORD, Install
@@ -191,6 +193,16 @@ def test_a_killed_node_s_calls_are_taken_over(two_nodes: tuple[Database, Install
             time.sleep(0.1)
         assert time.monotonic() - killed < TAKEOVER_SECONDS
         check(PATIENCE, calls, database, second, first)
+
+
+def test_every_call_that_changes_something_says_what() -> None:
+    """What has no such field makes something new, or looks after this very node."""
+    changing = [kind for kind in discover(apis).messages.values() if not kind.sync and not kind.secrets()]
+    silent = {kind.verb() for kind in changing if kind.about not in kind.model_fields}
+    assert {verb for verb in silent if not verb.startswith(("Create", "Add"))} == {"ReconnectConsoleProxyAgent"}
+    assert "CreateVolumeSnapshot" not in silent
+    assert "AddDnsToL3Network" not in silent
+    assert all(kind.subject({kind.about: "x"}) == "x" for kind in changing)
 
 
 def test_calls_on_one_resource_keep_their_order(server: Install, session: dict[str, str]) -> None:
