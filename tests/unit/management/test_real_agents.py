@@ -152,6 +152,16 @@ def test_the_time_of_a_call_is_over_for_the_agent_too(host: RealRig) -> None:
     assert not host.has(path)
 
 
+def test_a_vm_that_is_not_ready_in_time_is_ended(host: RealRig) -> None:
+    root, vm = make_volume(host), uuid.uuid4().hex
+    body: dict[str, Any] = {"memory": 64 << 20, "cpuNum": 1, "dataVolumes": [], "nics": []}
+    body["rootVolume"] = {"installPath": root, "volumeUuid": Path(root).stem}
+    assert refused(host.call("/vm/start", vmInstanceUuid=vm, seconds=0.05, **body))
+    assert not (host.folder / "state" / "vms" / vm).exists()
+    assert subprocess.run(["pgrep", "-f", vm], check=False, capture_output=True).stdout == b""
+    assert start(host, root, vm)[1] == DONE
+
+
 def test_a_nic_needs_its_bridge(host: RealRig) -> None:
     vm, root = uuid.uuid4().hex, make_volume(host)
     body: dict[str, Any] = {

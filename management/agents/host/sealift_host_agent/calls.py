@@ -35,6 +35,16 @@ def limited(seconds: float) -> Iterator[None]:
         _ends.reset(token)
 
 
+@contextmanager
+def grace(seconds: float) -> Iterator[None]:
+    """What is done within has so many seconds of its own, also when the time of the call is over: for undoing."""
+    token = _ends.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ends.reset(token)
+
+
 def left() -> float:
     """The seconds that this call still has.
 

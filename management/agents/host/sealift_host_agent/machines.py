@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import networks
-from .calls import CallError, Locks, launch, left, limited
+from .calls import CallError, Locks, grace, launch, left
 from .qemu import Machine, command
 from .qmp import Qmp, talking
 
@@ -51,7 +51,7 @@ class Machines:
                     networks.plug(nic)
                 self._launch(machine)
             except (CallError, OSError):
-                with limited(UNDO_SECONDS):
+                with grace(UNDO_SECONDS):
                     self._end(machine.uuid)
                 raise
 
@@ -66,9 +66,7 @@ class Machines:
 
     def destroy(self, uuid: str) -> None:
         """End the VM at once, whatever else is being done with it: that fails."""
-        pid = self._pid(uuid)
-        if pid is not None:
-            os.kill(pid, signal.SIGTERM)
+        self._signal(uuid, signal.SIGTERM)
         with self._locks(uuid):
             self._end(uuid)
 
@@ -87,7 +85,8 @@ class Machines:
                     time.sleep(0.1)
                 talk.do("system_reset")
             finally:
-                talk.do("set-action", shutdown="poweroff")
+                with grace(UNDO_SECONDS):
+                    talk.do("set-action", shutdown="poweroff")
             talk.do("cont")
 
     @contextmanager
@@ -116,16 +115,20 @@ class Machines:
         folder = self._of(machine.uuid)
         words = command(machine, self._accelerators, folder / "pid", folder / "qmp")
         process = launch(words, folder / "log")
-        while True:
-            if process.poll() is not None:
-                said = (folder / "log").read_text(errors="replace").strip()
-                raise CallError(f"QEMU has ended with {process.returncode}: {said[-1000:]}")
-            left()
-            # It does not listen yet, or is about to end.
-            with suppress(CallError), self._talk(machine.uuid) as talk:
-                talk.do("query-status")
-                return
-            time.sleep(0.02)
+        try:
+            while process.poll() is None:
+                left()
+                # It does not listen yet, or is about to end.
+                with suppress(CallError), self._talk(machine.uuid) as talk:
+                    talk.do("query-status")
+                    return
+                time.sleep(0.02)
+        except CallError:
+            # It may not have written its number yet, by which others would end it.
+            process.kill()
+            raise
+        said = (folder / "log").read_text(errors="replace").strip()
+        raise CallError(f"QEMU has ended with {process.returncode}: {said[-1000:]}")
 
     def runs(self, uuid: str) -> bool:
         """Whether the VM runs on this host."""
@@ -159,6 +162,12 @@ class Machines:
             return None
         return pid if uuid.encode() in words else None
 
+    def _signal(self, uuid: str, number: signal.Signals) -> None:
+        pid = self._pid(uuid)
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def _wait(self, uuid: str, seconds: float) -> bool:
         """Whether the VM has ended within so many seconds."""
         pid = self._pid(uuid)
@@ -182,10 +191,8 @@ class Machines:
             CallError: it cannot be ended.
         """
         for number in (signal.SIGTERM, signal.SIGKILL):
-            pid = self._pid(uuid)
-            if pid is not None:
-                os.kill(pid, number)
-                self._wait(uuid, KILL_SECONDS)
+            self._signal(uuid, number)
+            self._wait(uuid, KILL_SECONDS)
         if self.runs(uuid):
             raise CallError(f"VM {uuid} does not end, not even when it is killed")
         self._forget(uuid)
