@@ -164,24 +164,28 @@ def _versions(raw: dict[str, Any]) -> Iterator[Problem]:
     for path, value in select(raw, "product", "version"):
         if not isinstance(value, str):
             yield Problem(path, 'must be a string: TOML reads 1.10 as the number 1.1; write "1.10"')
-    own, admitted = _read_version(raw), _read_range(raw)
+    own = _read_version(raw)
+    if own is None:
+        return
     yield from _hops(raw, own)
-    if own is not None and admitted is not None:
+    for key in ("upgrades-from", "works-beside"):
+        if (admitted := _read_range(raw, key)) is None:
+            continue
         wrong = [str(probe) for probe in _not_older(own, admitted) if admitted.contains(probe, prereleases=True)]
         if wrong:
             yield Problem(
-                ("product", "upgrades-from"),
+                ("product", key),
                 f"admits {wrong[0]}, which is not older than this product ({own}); end the range with <{own}",
             )
 
 
-def _hops(raw: dict[str, Any], own: Version | None) -> Iterator[Problem]:
+def _hops(raw: dict[str, Any], own: Version) -> Iterator[Problem]:
     for path, value in texts(raw, "product", "upgrade-hops", "*"):
         try:
             hop = parse_version(value)
         except ValueError:
             continue
-        if own is not None and hop >= own:
+        if hop >= own:
             yield Problem(path, f"{value} is not older than this product ({own}): no upgrade to it leads past there")
 
 
@@ -217,8 +221,8 @@ def _read_version(raw: dict[str, Any]) -> Version | None:
     return None
 
 
-def _read_range(raw: dict[str, Any]) -> SpecifierSet | None:
-    for _, value in texts(raw, "product", "upgrades-from"):
+def _read_range(raw: dict[str, Any], key: str) -> SpecifierSet | None:
+    for _, value in texts(raw, "product", key):
         try:
             return parse_range(value)
         except ValueError:

@@ -41,6 +41,8 @@ class Product(Document):
     upgrades_from: VersionRange | None = None
     upgrade_hops: tuple[Version, ...] = ()
     """Releases that no upgrade may leave out: a host with an older one must get that one first."""
+    works_beside: VersionRange | None = None
+    """Releases whose nodes work on one database with nodes of this one, while those of a site are upgraded in turn."""
 
 
 class Target(Document):

@@ -109,7 +109,7 @@ def release_1_0_0(folder: Path) -> Path:
     tree = sources_of_1_0_0(folder)
     manifest = tree / "bundle.toml"
     edit(manifest, r'^version = "1\.1\.0"\n', 'version = "1.0.0"\n')
-    edit(manifest, r"^upgrades-from = [^\n]*\n", "")
+    edit(manifest, r"^upgrades-from = [^\n]*\nworks-beside = [^\n]*\n", "")
     for agent in ("console", "storage"):
         edit(manifest, rf'^\[\[agents\]\]\nname = "{agent}".*?\n\n', "")
     edit(manifest, r"^ports = [^\n]*", "ports = [8080, 8443]")

@@ -1,8 +1,8 @@
 """One upgrade of all nodes: everywhere or nowhere.
 
-Nodes of one database all stop before the first migrates it: no release ever works on a schema that it does not know.
-Then node by node, each healthy before the next. What fails takes all back. A run that was cut off goes on, or goes on
-going back, when the same command is given again.
+Node by node, each healthy before the next. Nodes of one database all stop before the first migrates it, unless the
+product says that their release works beside the new one. What fails takes all back. A run that was cut off goes on, or
+goes on going back, when the same command is given again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from installer.nodes.examine import words_for
@@ -101,7 +102,7 @@ class NodesUpgrade:
 
     def _go_on(self, record: Record, calls: Mapping[str, tuple[Visit, Sequence[str]]]) -> None:
         """Upgrade the nodes that `calls` has; start those too that were upgraded before a cut."""
-        for member in self.members if self.inventory.shared_database else ():
+        for member in self.members if self._all_stop(record) else ():
             if member.node.name in calls:
                 self._note(member, "stops: the database is about to change")
                 member.stop()
@@ -122,8 +123,11 @@ class NodesUpgrade:
         self.opened.sink.emit(Note(f"going back on all nodes: {why}", "warning"))
         save_record(self.record, record.model_copy(update={"undoing": True}))
         changed = [member for member in self.members if record.before[member.node.name] != record.to]
-        left = [*_each(changed, Member.stop)] if self.inventory.shared_database else []
-        left += _each(changed, lambda member: _take_back(member, record))
+        left: list[str] = []
+        if self.inventory.shared_database:
+            stop = Member.stop if self._all_stop(record) else partial(_stop_newer, record)
+            left += _each(changed, stop)
+        left += _each(changed, partial(_take_back, record))
         left += _each(changed, lambda member: member.start(record.before[member.node.name]))
         if left:
             raise NeedsOperatorError(
@@ -140,6 +144,13 @@ class NodesUpgrade:
             remedy="mend what is named here and run the same command again",
         )
 
+    def _all_stop(self, record: Record) -> bool:
+        """Nodes share a database, and not all that they had works beside the new release."""
+        beside = self.opened.bundle.index.manifest.product.works_beside
+        older = {before for before in record.before.values() if before != record.to}
+        fits = beside is not None and all(beside.contains(version, prereleases=True) for version in older)
+        return self.inventory.shared_database and not fits
+
     def _note(self, member: Member, text: str) -> None:
         self.opened.sink.emit(Note(f"{member.node.name}: {text}"))
 
@@ -151,7 +162,12 @@ def _upgrade(visit: Visit, argv: Sequence[str]) -> None:
         raise StepError("node-failed", f"{visit.node.name}: its upgrade ended with {done.returncode}", details=said)
 
 
-def _take_back(member: Member, record: Record) -> None:
+def _stop_newer(record: Record, member: Member) -> None:
+    if member.status().version == record.to:
+        member.stop()
+
+
+def _take_back(record: Record, member: Member) -> None:
     if member.status().version == record.to:
         member.roll_back(record.before[member.node.name])
 

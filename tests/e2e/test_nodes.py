@@ -159,6 +159,7 @@ def test_an_upgrade_that_is_cut_off_goes_on(cluster: Cluster) -> None:
     deadline = time.monotonic() + 200
     while "1.1.0" not in cluster.nodes[0].sh("readlink /opt/sealift/current"):
         assert time.monotonic() < deadline and run.poll() is None
+        assert cluster.nodes[1].sh("systemctl is-active sealift-server") == "active\n"  # it works beside the other
         time.sleep(0.1)
     run.kill(signal.SIGKILL)
     assert cluster.commander.exists("/root/nodes.toml.upgrade.json")

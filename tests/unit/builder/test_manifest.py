@@ -140,6 +140,12 @@ def test_ranges_that_admit_this_or_a_newer_version(site: Site, admitted: str) ->
     assert "product.upgrades-from: admits " in found
 
 
+def test_no_release_works_beside_itself(site: Site) -> None:
+    text = site.manifest.read_text().replace("upgrades-from", 'works-beside = ">=1.0"\nupgrades-from')
+    (found,) = mistakes(site.folder, text)
+    assert "product.works-beside: admits 1.1.0" in found
+
+
 @pytest.mark.parametrize("admitted", [">=1.0,<1.1", "==1.0.*", "<1.1.0", "~=1.0.0", "==1.0.0"])
 def test_ranges_of_older_versions(site: Site, admitted: str) -> None:
     site.rewrite(">=1.0,<1.1", admitted)

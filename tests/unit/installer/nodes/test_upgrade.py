@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from installer.nodes import member
 from installer.nodes.inventory import Inventory, Node
@@ -74,6 +77,7 @@ class Played(Remote):
             case (_, "status", "--json"):
                 return 0, json.dumps(self._status(name))
             case (_, "stop"):
+                self.acts.append(f"stop {name}")
                 self.running[name] = False
             case (_, "start"):
                 if name in self.ill and self.versions[name] == NEW:
@@ -112,6 +116,28 @@ class Site:
     inventory: Path
     nodes: Played = field(default_factory=Played)
     shared: bool = True
+    beside: bool = False
+
+    def __post_init__(self) -> None:
+        """With `beside`, the new release says that the old one works beside it."""
+        if self.beside:
+            bundle = copy(self.opened.bundle)
+            manifest = bundle.index.manifest
+            product = manifest.product.model_copy(update={"works_beside": SpecifierSet(f">={OLD},<{NEW}")})
+            manifest = manifest.model_copy(update={"product": product})
+            bundle.index = bundle.index.model_copy(update={"manifest": manifest})
+            self.opened = replace(self.opened, bundle=bundle)
+
+    def play(self, **how: Any) -> None:
+        """Begin anew with nodes that run the old release."""
+        self.nodes = Played(**how)
+        if self.beside:
+            self.nodes._check = self._check_beside  # type: ignore[method-assign]
+
+    def _check_beside(self) -> None:
+        """A release works on its own schema, and the old one on the new one's."""
+        running = [name for name in NAMES if self.nodes.running[name]]
+        assert all(self.nodes.versions[name] in {OLD, self.nodes.schema} for name in running)
 
     def upgrade(self) -> tuple[str, ...]:
         hosts = tuple(Node(name=name, address=f"10.0.0.{number}") for number, name in enumerate(NAMES, 1))
@@ -129,12 +155,20 @@ def site(opened: Opened, tmp_path: Path) -> Site:
     return Site(opened, tmp_path / "nodes.toml")
 
 
+@pytest.fixture
+def beside(opened: Opened, tmp_path: Path) -> Site:
+    site = Site(opened, tmp_path / "nodes.toml", beside=True)
+    site.play()
+    return site
+
+
 def test_all_nodes_are_upgraded_in_order(site: Site) -> None:
     assert site.upgrade() == tuple(f"{name}: 1.0.0 → 1.1.0" for name in NAMES)
-    assert site.nodes.acts == ["upgrade n1", "upgrade n2", "upgrade n3"]
+    stops, upgrades = [f"stop {name}" for name in NAMES], [f"upgrade {name}" for name in NAMES]
+    assert site.nodes.acts == [*stops, *upgrades]
     site.assert_all(NEW)
     assert site.upgrade() == ("all nodes have 1.1.0 already: nothing to do",)
-    assert len(site.nodes.acts) == 3
+    assert site.nodes.acts == [*stops, *upgrades]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,10 +187,35 @@ def test_nodes_with_databases_of_their_own_go_on_while_others_are_upgraded(site:
     site.assert_all(NEW)
 
 
+def test_nodes_whose_release_works_beside_the_new_one_go_on(beside: Site) -> None:
+    beside.upgrade()
+    beside.assert_all(NEW)
+    assert beside.nodes.acts == ["upgrade n1", "upgrade n2", "upgrade n3"]
+
+
+def test_when_a_later_node_fails_only_those_with_the_new_release_stop(beside: Site) -> None:
+    beside.nodes.ill = frozenset({"n2"})
+    with pytest.raises(StepError, match="all nodes run again what they had"):
+        beside.upgrade()
+    beside.assert_all(OLD)
+    assert beside.nodes.acts == ["upgrade n1", "upgrade n2", *("stop n1", "stop n2", "rollback n1", "rollback n2")]
+
+
+def test_all_stop_when_one_of_them_has_an_older_release(beside: Site) -> None:
+    beside.nodes.versions["n3"] = "0.9.0"
+    beside.nodes._check = lambda: None  # type: ignore[method-assign]
+    beside.upgrade()
+    assert beside.nodes.acts[:3] == ["stop n1", "stop n2", "stop n3"]
+
+
 @pytest.mark.parametrize("ill", [frozenset(), frozenset({"n2"})])
-def test_cut_off_anywhere_it_ends_everywhere_or_nowhere(site: Site, ill: frozenset[str]) -> None:
+@pytest.mark.parametrize("way", ["site", "beside"])
+def test_cut_off_anywhere_it_ends_everywhere_or_nowhere(
+    way: str, ill: frozenset[str], request: pytest.FixtureRequest
+) -> None:
+    site: Site = request.getfixturevalue(way)
     for calls in range(200):
-        site.nodes = Played(ill=ill, cut_after=calls)
+        site.play(ill=ill, cut_after=calls)
         try:
             site.upgrade()
         except CutError:
