@@ -189,9 +189,10 @@ class Work:
         if lost:
             with self._database.write() as session:
                 session.execute(_UNVERSIONED[self._database.shared], {"ids": [each.workflow_id for each in lost]})
-        for workflow in lost:
-            # A call with secrets came through no queue and has no partition: ours would never hand it out.
-            DBOS.resume_workflow(workflow.workflow_id, queue_name=QUEUE if workflow.queue_name else None)
+        # A call with secrets came through no queue and has no partition: ours would never hand it out.
+        for queue, queued in ((QUEUE, True), (None, False)):
+            if group := [each.workflow_id for each in lost if bool(each.queue_name) is queued]:
+                DBOS.resume_workflows(group, queue_name=queue)
         return len(lost)
 
     def purge(self, age: timedelta) -> int:
