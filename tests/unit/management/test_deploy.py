@@ -3,6 +3,7 @@
 import configparser
 import getpass
 import io
+import re
 import shutil
 import socket
 import subprocess
@@ -70,6 +71,21 @@ def test_the_release_may_bring_its_own_python(packages: Path, desired: Desired) 
     assert brings.python == f"{brings.release}/python/bin/python3"
     assert "wheels/python.tar.gz" in dict(brings.files)
     assert brings.fingerprint != desired.fingerprint
+
+
+def test_units_allow_what_their_agents_do(packages: Path, desired: Desired, tmp_path: Path) -> None:
+    lines = desired.unit.splitlines()
+    assert {"KillMode=process", "ProtectSystem=full"} <= set(lines), "VMs outlive it, and lie where the operator says"
+    plain = describe(replace(AGENT, stores=False, outlived=False), "192.0.2.7", packages, TOKEN, AUTHORITY)
+    assert "ProtectSystem=strict" in plain.unit
+    assert "KillMode" not in plain.unit
+    assert plain.fingerprint != desired.fingerprint
+    unit = tmp_path / desired.agent.unit
+    for text in (desired.unit, plain.unit):
+        # As an agent that is there: only what the unit says is looked at.
+        unit.write_text(re.sub(r"(?m)^ExecStart=.*", "ExecStart=/bin/true", text))
+        done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+        assert (done.returncode, str(unit) in done.stderr) == (0, False), done.stderr
 
 
 def test_an_incomplete_release_is_named(packages: Path) -> None:
