@@ -117,9 +117,12 @@ def name_servers(subject: Subject) -> Iterator[Misfit]:
 
 
 def firewall(subject: Subject) -> Iterator[Misfit]:
-    """Only what its rules say plainly."""
+    """Only what its rules say plainly, and not what the install itself opens."""
     network = subject.facts.network
+    opened = subject.offer.ports if network.firewall == "firewalld" else ()
     for number in network.closed_ports:
+        if f"{number}/tcp" in opened:
+            continue
         fixes = {
             "firewalld": f"firewall-cmd --permanent --add-port={number}/tcp && firewall-cmd --reload",
             "nftables": f"nft add rule inet filter input tcp dport {number} accept (name your table and chain)",

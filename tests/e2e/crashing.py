@@ -50,6 +50,8 @@ def _of_bundle(name: str, option: str) -> Command:
 
 INSTALL = _of_bundle("sealift-installer-1.0.0.bin", "-o")
 UPGRADE = _of_bundle("sealift-installer-1.1.0.bin", "-u")
+UNINSTALL = replace(INSTALL, words=("sealift-ctl", "uninstall", "-y"))
+"""Another program than that one has to end it: that one goes on the way."""
 ROLLBACK = Command(("sealift-ctl", "rollback", "-y"), ("sealift-ctl", "resume"), ("sealift-ctl", "undo"))
 
 

@@ -42,7 +42,7 @@ class Fault:
 
 
 UNINSTALL = ("sealift-ctl", "uninstall", "-y")
-_LEFT_BY_CLEAN_UP = "rm -f /var/lib/sealift/keys/known_hosts"
+LEFT_BY_CLEAN_UP = "rm -f /var/lib/sealift/keys/known_hosts"
 """The product looks whom it talks to when it cleans up; undoing an uninstall does not forget that."""
 ROLLBACK = ("sealift-ctl", "rollback", "-y")
 
@@ -163,7 +163,7 @@ FAULTS = (
         "[rolled-back]",
         words=UNINSTALL,
         cause=_READ_ONLY.format("/var/lib/rpm"),
-        cure=f"umount /var/lib/rpm; {_LEFT_BY_CLEAN_UP}",
+        cure=f"umount /var/lib/rpm; {LEFT_BY_CLEAN_UP}",
     ),
     Fault(
         "ssh-folder-read-only",
@@ -172,6 +172,6 @@ FAULTS = (
         "Read-only file system",
         words=UNINSTALL,
         cause=_READ_ONLY.format("/root/.ssh"),
-        cure=f"umount /root/.ssh; {_LEFT_BY_CLEAN_UP}",
+        cure=f"umount /root/.ssh; {LEFT_BY_CLEAN_UP}",
     ),
 )

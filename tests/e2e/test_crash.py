@@ -20,6 +20,7 @@ import pytest
 from tests.e2e.crashing import (
     INSTALL,
     ROLLBACK,
+    UNINSTALL,
     UPGRADE,
     Blow,
     Command,
@@ -29,6 +30,7 @@ from tests.e2e.crashing import (
     kill_at,
     look_bare,
 )
+from tests.e2e.faults import LEFT_BY_CLEAN_UP
 from tests.e2e.product import version
 from tests.e2e.state import OWN, look, look_across, settle
 from tests.e2e.watching import last_journal, watch
@@ -92,6 +94,20 @@ def test_a_killed_rollback(reference: Reference, lab: Lab, name: str) -> None:
     settle(host)
     assert_never_between(host, reference.upgraded, ROLLBACK, reference)
     lab.drop(host)
+
+
+def test_a_killed_uninstall_whose_command_is_gone_already(running: Host) -> None:
+    """The bundle is what is left, and knows both ways out."""
+    before = look(running)
+    kill_at(running, UNINSTALL.words, "record")
+    assert not running.exists("/usr/local/bin/sealift-ctl")
+    assert "is undone" in running.run(UNINSTALL.undo).stdout
+    running.sh(LEFT_BY_CLEAN_UP)
+    assert before.differences(look(running)) == []
+    kill_at(running, UNINSTALL.words, "record")
+    assert "sealift is removed from this host." in running.run(UNINSTALL.resume).stdout
+    assert not running.exists("/opt/sealift") and not running.exists(OWN)
+    assert running.exists("/var/lib/sealift/sealift.db")
 
 
 def test_a_killed_installer_whose_child_works_on(reference: Reference, running: Host) -> None:

@@ -109,6 +109,36 @@ def test_every_mistake_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
         assert text in line
 
 
+def test_mistakes_in_kernel_settings_and_ports(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        """
+[[sysctl]]
+key = "ip_forward"
+value = true
+[[sysctl]]
+key = "net.ipv4.ip_forward"
+value = 1
+[[sysctl]]
+key = "net.ipv4.ip_forward"
+value = "a\\nb"
+[[firewall]]
+port = "{{ answers.listen }}"
+protocol = "icmp"
+""",
+    )
+    shown = "\n".join(found)
+    for line in (
+        "3: sysctl[0].key: 'ip_forward' must be the name of a kernel setting",
+        "4: sysctl[0].value: must be a string",
+        "9: sysctl[2].key: kernel setting 'net.ipv4.ip_forward' is given twice",
+        "10: sysctl[2].value: 'a\\nb' must be one line",
+        "12: firewall[0].port: the manifest has no answer 'listen'",
+        "13: firewall[0].protocol: ",
+    ):
+        assert f"bundle.toml:{line}" in shown
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [("[product]\nname = \n", 2), ("a = 1\na = 2\n", 2), ('[a]\nb = "', 2), ("x = 1\ny = [1,\n", 2)],
