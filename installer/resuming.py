@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from installer.layout import Layout
 from installer.logged import Done, resume_logged
@@ -68,6 +70,7 @@ def put_back(layout: Layout, host: Host) -> tuple[str, ...]:
         lines.append(f"The {plan.mode} of {plan.product} {plan.version} that was cut off {ended}.")
         if plan.mode == "uninstall" and outcome.result == "committed":
             lines += leave(layout, plan)
+    _remove_copies(layout)
     return tuple(lines)
 
 
@@ -75,12 +78,21 @@ def leave(layout: Layout, plan: Plan) -> tuple[str, ...]:
     """After an uninstall that committed: the installer's own folder goes, which has nothing more to say."""
     purge = any(isinstance(step, RemoveTrees) and layout.config_dir in step.paths for step in plan.steps)
     remove_tree(layout.data_dir if purge else layout.state_dir)
-    remove_empty((layout.data_dir, layout.config_dir))
+    _remove_copies(layout)
+    remove_empty((layout.prefix, layout.data_dir, layout.config_dir))
     if purge:
         remove_tree(layout.log_dir)
     left = [path for path in (layout.config_dir, layout.data_dir, layout.log_dir) if path.exists()]
     stays = [f"These stay: {', '.join(map(str, left))}. To remove them too, use --purge."] if left else []
     return (f"{layout.product} is removed from this host.", *stays)
+
+
+def _remove_copies(layout: Layout) -> None:
+    """What uninstalls that were killed ran from; `ctl.sh.j2` makes it. The one that this program runs from stays."""
+    here = Path(sys.executable).resolve()
+    for copy in layout.prefix.glob(".uninstall.*"):
+        if not here.is_relative_to(copy.resolve()):
+            remove_tree(copy)
 
 
 def _report(plan: Plan, layout: Layout, before: State | None, done: Done) -> tuple[str, ...]:

@@ -260,6 +260,21 @@ def test_who_cannot_go_on_says_who_can(bench: Bench) -> None:
     assert control_recovery.undo(bench.lab.found()) == ("No run was cut off: nothing to do.",)
 
 
+def test_what_a_killed_uninstall_ran_from_goes_too(bench: Bench, starts: dict[str, list[object]]) -> None:
+    ways: tuple[tuple[Literal["undo", "resume"], list[object] | None], ...] = (
+        ("undo", starts["new"]),
+        ("resume", None),
+    )
+    for way, left in ways:
+        cut_off_at(bench, REMOVES, "record", "applied", before=False)
+        copy = bench.lab.layout.prefix / ".uninstall.abc/runtime"
+        copy.mkdir(parents=True)
+        finish(bench, REMOVES, way)
+        assert not copy.parent.exists()
+        assert bench.lab.layout.prefix.exists() == (left is not None)
+        assert left is None or bench.seen()[:-1] == left[:-1]
+
+
 def test_units_that_a_reboot_started_are_stopped_before_a_run_goes_on(
     bench: Bench, ends: dict[Run, list[object]]
 ) -> None:
