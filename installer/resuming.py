@@ -54,6 +54,7 @@ def go_on(cut: CutOff, layout: Layout, host: Host, secrets: Callable[[frozenset[
     plan = load_plan(cut.begun.plan)
     before = _state_before(cut, plan, layout)
     finished = resume_logged(cut, layout, host, secrets)
+    _remove_copies(layout)
     return _report(plan, layout, before, finished)
 
 
@@ -64,13 +65,14 @@ def put_back(layout: Layout, host: Host) -> tuple[str, ...]:
         SealiftError: it could not be.
     """
     lines = []
-    for outcome in recover(layout, host):
+    outcomes = recover(layout, host)
+    _remove_copies(layout)
+    for outcome in outcomes:
         plan = outcome.plan
         ended = "was done already; only tidying up was left" if outcome.result == "committed" else "is undone"
         lines.append(f"The {plan.mode} of {plan.product} {plan.version} that was cut off {ended}.")
         if plan.mode == "uninstall" and outcome.result == "committed":
             lines += leave(layout, plan)
-    _remove_copies(layout)
     return tuple(lines)
 
 
@@ -78,7 +80,6 @@ def leave(layout: Layout, plan: Plan) -> tuple[str, ...]:
     """After an uninstall that committed: the installer's own folder goes, which has nothing more to say."""
     purge = any(isinstance(step, RemoveTrees) and layout.config_dir in step.paths for step in plan.steps)
     remove_tree(layout.data_dir if purge else layout.state_dir)
-    _remove_copies(layout)
     remove_empty((layout.prefix, layout.data_dir, layout.config_dir))
     if purge:
         remove_tree(layout.log_dir)
@@ -88,7 +89,7 @@ def leave(layout: Layout, plan: Plan) -> tuple[str, ...]:
 
 
 def _remove_copies(layout: Layout) -> None:
-    """What uninstalls that were killed ran from; `ctl.sh.j2` makes it. The one that this program runs from stays."""
+    """What `ctl.sh.j2` makes for an uninstall to run from, and one that was killed left; never this program's own."""
     here = Path(sys.executable).resolve()
     for copy in layout.prefix.glob(".uninstall.*"):
         if not here.is_relative_to(copy.resolve()):
