@@ -11,8 +11,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from management.server import apis
+from management.server.conditions import Condition
 from management.server.messages import ApiMessage, Registry, discover
-from management.server.query import INVENTORIES, Condition, Inventory, QueryMessage
+from management.server.query import INVENTORIES, Inventory, QueryMessage
 
 HEAD = '''"""Every call of this release, and what it answers. Written by `make client` from the server's classes."""
 

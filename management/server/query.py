@@ -1,18 +1,28 @@
 """Queries: one declarative inventory per kind of row, compiled to SQL with bound parameters only."""
 
-import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Column, ColumnElement, Connection, DateTime, Select, func, inspect, select
+from pydantic import Field
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Select,
+    bindparam,
+    func,
+    inspect,
+    select,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from management.server.clock import from_wire, to_wire
+from management.server.clock import to_wire
+from management.server.conditions import Condition, compare
 from management.server.errors import ApiError
 from management.server.messages import ApiMessage, Caller
 from management.server.models import Base
@@ -24,11 +34,8 @@ Reader = Session | Connection
 """What rows are read with, as they are."""
 DEFAULT_LIMIT = 1000
 LARGEST_PAGE = 2**31 - 1
-LARGEST = 2**63 - 1
-"""The largest number that both databases hold."""
-MOST_CONDITIONS, MOST_VALUES, MOST_LINKS = 100, 10_000, 8
-"""Of a query, of one `in`, and of one condition's name: databases have limits of their own, and say so late."""
-BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+MOST_CONDITIONS, MOST_LINKS = 100, 8
+"""Of a query, and of one condition's name: databases have limits of their own, and say so late."""
 
 NEGATIVE = {"!=": "=", "not in": "in", "not like": "like", "is null": "is not null"}
 
@@ -127,14 +134,17 @@ class Inventory:
             .limit(limit)
             .offset(start)
         )
-        shown = _rows(session, statement)
+        shown = _rows(session, self, statement)
         if fields is None:
-            for values in self.lists:
-                _add_values(session, values, shown)
-            for link in self.links:
-                if link.shown and link.target in INVENTORIES:
-                    _add_children(session, link, shown)
+            self._add_lists(session, shown)
         return shown
+
+    def _add_lists(self, session: Reader, shown: list[dict[str, Any]]) -> None:
+        for values in self.lists:
+            _add_values(session, values, shown)
+        for link in self.links:
+            if link.shown and link.target in INVENTORIES:
+                _add_children(session, link, shown)
 
     def show_one(self, session: Reader, uuid: str) -> dict[str, Any]:
         """The row with this uuid, on the wire."""
@@ -161,15 +171,28 @@ def _select(inventory: Inventory, fields: tuple[str, ...] | None) -> Select[Any]
     return statement
 
 
-def _rows(session: Reader, statement: Select[Any]) -> list[dict[str, Any]]:
+@lru_cache(256)
+def _select_children(inventory: Inventory, column: str) -> Select[Any]:
+    """The rows whose `column` is one of the parameter `keys`."""
+    keys: BindParameter[Any] = bindparam("keys", expanding=True)
+    statement = _select(inventory, None).where(inventory.column(column).in_(keys), *inventory.living())
+    return statement.order_by(*inventory.ordering())
+
+
+@lru_cache(256)
+def _moments(inventory: Inventory) -> frozenset[str]:
+    """The names of fields that are moments."""
+    fields = (each.column(name) for each in (inventory, *inventory.narrower) for name in each.fields)
+    return frozenset(column.key for column in fields if isinstance(column.type, DateTime))
+
+
+def _rows(
+    session: Reader, inventory: Inventory, statement: Select[Any], parameters: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """The rows on the wire, without their nulls."""
-    found = session.execute(statement)
+    found = session.execute(statement, parameters)
     names = tuple(found.keys())
-    moments = {
-        column.key
-        for column in statement.selected_columns
-        if isinstance(column.type, DateTime) and column.key is not None
-    }
+    moments = _moments(inventory)
     return [
         {
             name: to_wire(value) if name in moments else value
@@ -193,18 +216,12 @@ def _add_children(session: Reader, link: Link, shown: Sequence[dict[str, Any]]) 
     target = INVENTORIES[link.target]
     keys = [entry[link.mine] for entry in shown if link.mine in entry]
     found = defaultdict(list)
-    for child in target.show(session, target.column(link.theirs).in_(keys), *target.living()):
+    children = _rows(session, target, _select_children(target, link.theirs), {"keys": keys}) if keys else []
+    target._add_lists(session, children)
+    for child in children:
         found[child[link.theirs]].append(child)
     for entry in shown:
         entry[link.name] = found[entry.get(link.mine)]
-
-
-class Condition(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    op: str
-    value: Any = None
 
 
 class QueryMessage(ApiMessage):
@@ -293,7 +310,7 @@ def compile_conditions(inventory: Inventory, conditions: Sequence[Condition]) ->
 def _compile_list(inventory: Inventory, values: Values, condition: Condition) -> ColumnElement[bool]:
     """True for rows that have such a value; a negative operator is true for rows that have none."""
     op = NEGATIVE.get(condition.op, condition.op)
-    positive = _compile(values.column.expression, str, condition.model_copy(update={"op": op}))
+    positive = compare(values.column.expression, str, condition.model_copy(update={"op": op}))
     owners = select(values.owner).where(positive)
     if values.kind is not None:
         owners = owners.where(values.kind.in_(sorted(inventory.kinds())))
@@ -312,93 +329,4 @@ def compile_condition(inventory: Inventory, condition: Condition) -> ColumnEleme
         return _compile_list(inventory, values, condition)
     if condition.name not in inventory.fields:
         raise ApiError("SYS.1007", f"condition[{condition.name}] is invalid: {inventory.name} has no such field")
-    return _compile(inventory.column(condition.name), inventory.kind(condition.name), condition)
-
-
-def _compile(column: ColumnElement[Any], kind: type, condition: Condition) -> ColumnElement[bool]:
-    if condition.op == "is null":
-        return column.is_(None)
-    if condition.op == "is not null":
-        return column.is_not(None)
-    build = _OPERATORS.get(condition.op)
-    if build is None:
-        known = ", ".join([*_OPERATORS, "is null", "is not null"])
-        raise ApiError("SYS.1007", f"unknown query operator[{condition.op}]; the operators are {known}")
-    if condition.value is None:
-        text = json.dumps(condition.model_dump())
-        raise ApiError("SYS.1007", f"the query condition {text} needs a value")
-    return build(_Operand(column, kind, condition))
-
-
-@dataclass(frozen=True)
-class _Operand:
-    """A column and the text it is compared with. Strings compare without regard to case.
-
-    Identities hold small letters only, so their index serves as it is.
-    """
-
-    column: ColumnElement[Any]
-    kind: type
-    condition: Condition
-
-    @property
-    def left(self) -> ColumnElement[Any]:
-        identity = self.column.key == "uuid" or bool(self.column.foreign_keys)
-        return func.lower(self.column) if self.kind is str and not identity else self.column
-
-    @property
-    def one(self) -> Any:
-        return self._convert(str(self.condition.value).strip())
-
-    @property
-    def many(self) -> list[Any]:
-        value = self.condition.value
-        parts = value if isinstance(value, list) else str(value).split(",")
-        if len(parts) > MOST_VALUES:
-            raise ApiError("SYS.1007", f"condition[{self.condition.name}] has more than {MOST_VALUES} values")
-        return [self._convert(str(part).strip()) for part in parts]
-
-    @property
-    def pattern(self) -> str:
-        """With a backslash for what it is: PostgreSQL alone would take it for an escape."""
-        text: str = self._convert(str(self.condition.value).strip(), str)
-        return text.replace("\\", "\\\\")
-
-    def _convert(self, text: str, kind: type | None = None) -> Any:
-        try:
-            return _parse(text, kind or self.kind)
-        except (ValueError, KeyError, OverflowError) as error:
-            raise ApiError(
-                "SYS.1007",
-                f"condition[{self.condition.name}]: [{text}] is not a value of type {self.kind.__name__}",
-            ) from error
-
-
-def _parse(text: str, kind: type) -> Any:
-    if kind is str:
-        if "\0" in text:
-            raise ValueError("no database holds this character")
-        text.encode()  # half a surrogate pair is a ValueError here, and would be one in the database's driver
-        return text.lower()
-    if kind is datetime:
-        return from_wire(text)
-    if kind is bool:
-        return BOOLEANS[text.lower()]
-    value = kind(text)
-    if abs(value) > LARGEST:
-        raise OverflowError(text)
-    return value
-
-
-_OPERATORS: dict[str, Callable[[_Operand], ColumnElement[bool]]] = {
-    "=": lambda o: o.left == o.one,
-    "!=": lambda o: o.left != o.one,
-    ">": lambda o: o.left > o.one,
-    ">=": lambda o: o.left >= o.one,
-    "<": lambda o: o.left < o.one,
-    "<=": lambda o: o.left <= o.one,
-    "in": lambda o: o.left.in_(o.many),
-    "not in": lambda o: o.left.not_in(o.many),
-    "like": lambda o: o.left.like(o.pattern, escape="\\"),
-    "not like": lambda o: o.left.not_like(o.pattern, escape="\\"),
-}
+    return compare(inventory.column(condition.name), inventory.kind(condition.name), condition)
