@@ -22,7 +22,7 @@ _PORT_TAKEN = (
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A step of the kind `step` fails on a host in the state `on`.
+    """A step of the kind `step` fails on a host in the state `on`; if that is empty, what fails has no steps.
 
     `cause` is a shell script that runs before, or with `at` while a step of that kind is at work; `cure` takes it away.
     `words` is the run if it is not the usual one for that host: the install of `bundle` on a bare host, the upgrade on
@@ -41,6 +41,9 @@ class Fault:
     code: int = 30
 
 
+BACKUP = "/root/all.tar"
+"""A backup of the host in the state `running`."""
+RESTORE = ("sealift-ctl", "restore", BACKUP, "-y")
 UNINSTALL = ("sealift-ctl", "uninstall", "-y")
 LEFT_BY_CLEAN_UP = "rm -f /var/lib/sealift/keys/known_hosts"
 """The product looks whom it talks to when it cleans up; undoing an uninstall does not forget that."""
@@ -61,6 +64,16 @@ FAULTS = (
         "cannot lock /etc/passwd",
         cause="sleep 600 >/dev/null 2>&1 & echo $! >/run/intruder; cp /run/intruder /etc/passwd.lock",
         cure="kill $(cat /run/intruder); rm /etc/passwd.lock",
+    ),
+    Fault(
+        "rpm-database-locked",
+        "",
+        "bare",
+        "holds the package manager's lock",
+        code=20,
+        cause='nohup python3 -c \'import fcntl, time; f = open("/var/lib/rpm/.rpm.lock", "a"); '
+        "fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(600)' >/dev/null 2>&1 & echo $! >/run/intruder; sleep 0.3",
+        cure="kill $(cat /run/intruder)",
     ),
     _blocked("package-file-in-the-way", "packages", "/usr/bin/sqlite3", "sqlite3"),
     Fault(
@@ -118,6 +131,15 @@ FAULTS = (
         cause="touch /var/lib/sealift/images",
         cure="rm /var/lib/sealift/images",
     ),
+    Fault(
+        "set-up-fails",
+        "command",
+        "bare",
+        "[product-command-failed]",
+        at="venv",
+        cause="touch /var/lib/sealift/tls",
+        cure="rm /var/lib/sealift/tls",
+    ),
     _blocked("unit-in-the-way", "units", "/etc/systemd/system/sealift-server.service", at="venv"),
     _blocked("command-in-the-way", "links", "/usr/local/bin/sealift-cli", at="venv"),
     _blocked("current-in-the-way", "switch", "/opt/sealift/current", at="venv"),
@@ -173,5 +195,34 @@ FAULTS = (
         words=UNINSTALL,
         cause=_READ_ONLY.format("/root/.ssh"),
         cure=f"umount /root/.ssh; {LEFT_BY_CLEAN_UP}",
+    ),
+    Fault(
+        "backup-disk-full",
+        "",
+        "running",
+        "No space left on device",
+        words=("sealift-ctl", "backup", "/mnt/small/all.tar"),
+        code=2,
+        cause="mkdir /mnt/small; mount -t tmpfs -o size=256k small /mnt/small",
+        cure='test -z "$(ls -A /mnt/small)"; umount /mnt/small; rmdir /mnt/small',
+    ),
+    Fault(
+        "no-room-to-restore",
+        "unpack-backup",
+        "running",
+        "No space left on device",
+        words=RESTORE,
+        cause=_FULL.format("/etc/sealift"),
+        cure="umount /etc/sealift",
+    ),
+    Fault(
+        "mounted-meanwhile",
+        "swap",
+        "running",
+        "Device or resource busy",
+        words=RESTORE,
+        at="unpack-backup",
+        cause="mount --bind /var/lib/sealift/keys /var/lib/sealift/keys",
+        cure="umount /var/lib/sealift/keys",
     ),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Bundles
 from tests.e2e.crashing import INSTALL, ROLLBACK, UPGRADE, Command, assert_no_rubbish, look_bare
-from tests.e2e.faults import FAULTS, Fault, On
+from tests.e2e.faults import BACKUP, FAULTS, Fault, On
 from tests.e2e.state import State, look, settle
 from tests.e2e.watching import watch
 from tests.lab import Host, Lab, Snapshot
@@ -35,6 +35,7 @@ def victims(lab: Lab, bundles: Bundles, provided: Snapshot, installed: Snapshot)
     upgraded.run(UPGRADE.words)
     for host in (running, upgraded):
         settle(host)
+    running.run(["sealift-ctl", "backup", BACKUP])
     yield {
         "bare": Victim(bare, look_bare(bare), look_bare, INSTALL),
         "running": Victim(running, look(running), look, UPGRADE),
@@ -54,7 +55,8 @@ def test_a_step_that_fails(victims: dict[On, Victim], fault: Fault) -> None:
         host.sh(fault.cure)
     assert done.returncode == fault.code, said
     assert fault.says in said
-    assert failed_kind(host) == fault.step, said
+    if fault.step:
+        assert failed_kind(host) == fault.step, said
     if fault.code == 31:  # the next run takes up undoing
         host.run(victim.usual.undo, check=False)
     assert_no_rubbish(host)

@@ -7,15 +7,12 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import pytest
 
+from tests.e2e.databases import query, start_database
 from tests.e2e.product import version
 from tests.lab import Host, Lab, Snapshot
-from tests.lab.cache import Cache
-from tests.lab.postgresql import environment, postgresql, programs
 from tests.lab.process import Completed
 
 BUNDLE = "sealift-installer-1.1.0.bin"
@@ -25,12 +22,6 @@ _ONLY_OLD = """[Service]
 ExecStartPre=/bin/sh -c '! readlink /opt/sealift/current | grep -q 1.1.0'
 """
 _DROP_IN = "/etc/systemd/system/sealift-server.service.d/only-old.conf"
-
-
-@cache
-def unpacked() -> Path:
-    """PostgreSQL's programs; they lie at the same place in the commander."""
-    return postgresql(Cache())
 
 
 @dataclass
@@ -47,10 +38,7 @@ class Cluster:
 
     def query(self, statement: str) -> str:
         """The answer of the database."""
-        bins, variables = programs(unpacked()), environment(unpacked())
-        words = [f"{name}={value}" for name, value in variables.items()]
-        argv = ["env", *words, str(bins / "psql"), "-h", "127.0.0.1", "-U", "postgres", "-Atc", statement, "sealift"]
-        return self.commander.run(argv).stdout.strip()
+        return query(self.commander, statement)
 
     def assert_all(self, release: str) -> None:
         assert [version(node) for node in self.nodes] == [release, release]
@@ -83,28 +71,6 @@ def cluster(lab: Lab, provided: Snapshot, installed: Snapshot) -> Iterator[Clust
     yield cluster
     for host in (commander, *nodes):
         lab.drop(host)
-
-
-def start_database(host: Host) -> None:
-    """PostgreSQL, reached without a password from the lab's network only."""
-    host.put(unpacked(), str(unpacked()))
-    variables = [f"--setenv={name}={value}" for name, value in environment(unpacked()).items()]
-    run = ["systemd-run", "--quiet", "--uid=nobody", *variables]
-    for folder in unpacked().parents:
-        host.run(["chmod", "a+x", str(folder)])
-    host.sh("install -d -o nobody -m 700 /var/pg")
-    initdb = ["-D", "/var/pg/data", "-U", "postgres", "-E", "UTF8", "--locale=C", "-A", "trust", "--no-sync"]
-    host.run([*run, "--wait", str(programs(unpacked()) / "initdb"), *initdb])
-    host.sh("echo 'host all all 10.77.0.0/24 trust' >>/var/pg/data/pg_hba.conf")
-    settings = ("listen_addresses=*", "unix_socket_directories=/var/pg", "fsync=off", "jit=off", "timezone=GMT")
-    words = [word for setting in settings for word in ("-c", setting)]
-    host.run([*run, "--unit=postgresql", str(programs(unpacked()) / "postgres"), "-D", "/var/pg/data", *words])
-    ready = (
-        f"env {' '.join(each.removeprefix('--setenv=') for each in variables)} {programs(unpacked()) / 'pg_isready'}"
-    )
-    host.sh(f"for i in $(seq 100); do {ready} -q -h 127.0.0.1 && exit 0; sleep 0.1; done; exit 1")
-    create = f"{ready.replace('pg_isready', 'psql')} -h 127.0.0.1 -U postgres -c 'create database sealift'"
-    host.sh(create)
 
 
 def introduce(commander: Host, nodes: tuple[Host, ...]) -> None:
