@@ -27,6 +27,7 @@ from tests.unit.management.conftest import PASSWORD, Install
 from tests.unit.management.nodes import accept, finished, keep_in, process
 
 CALLS = int(os.environ.get("SEALIFT_KILL_CALLS", "24"))
+KILLS = 4 if CALLS < 100 else 10
 ADD_HOST = "org.zstack.kvm.APIAddKVMHostMsg"
 CREATE_ZONE = "org.zstack.header.zone.APICreateZoneMsg"
 HOSTS_AMONG = 5
@@ -91,11 +92,11 @@ def test_killed_at_random_the_server_keeps_every_call(make_install: Callable[...
     while number < CALLS:
         with process(install) as server:
             session = session or install.log_in()
-            for _ in range(max(1, CALLS // 4)):
+            for _ in range(max(1, CALLS // KILLS)):
                 if (accepted := any_call(install, number, session, cluster)) is not None:
                     calls[number] = accepted
                 number += 1
-            time.sleep(chance.random())
+            time.sleep(chance.random() / 4)
             server.send_signal(signal.SIGKILL)
             server.wait()
     with process(install):
