@@ -1,13 +1,13 @@
-"""One condition of a query on one column, as SQL with bound parameters."""
+"""One condition of a query on one column: its SQL, which is the same for all values, and the value to bind."""
 
 import json
+import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import BindParameter, ColumnElement, bindparam, func
 
 from management.server.clock import from_wire
 from management.server.errors import ApiError
@@ -26,69 +26,54 @@ class Condition(BaseModel):
     op: str
     value: Any = None
 
+    def read(self, kind: type) -> Any:
+        """The value to bind, for a column that holds values of this Python type: a list of them for lists.
 
-def compare(column: ColumnElement[Any], kind: type, condition: Condition) -> ColumnElement[bool]:
-    """The condition on this column, which holds values of this Python type.
+        Raises:
+            ApiError: the value does not fit.
+        """
+        if self.op in _UNARY:
+            return None
+        if self.value is None:
+            raise ApiError("SYS.1007", f"the query condition {json.dumps(self.model_dump())} needs a value")
+        if self.op in ("in", "not in"):
+            return self._list(kind)
+        text = str(self.value).strip()
+        if self.op in ("like", "not like"):
+            # A backslash is what it is: PostgreSQL alone would take it for an escape.
+            return str(self._convert(text, str)).replace("\\", "\\\\")
+        return self._convert(text, kind)
 
-    Raises:
-        ApiError: there is no such operator, or the value does not fit.
-    """
-    if condition.op == "is null":
-        return column.is_(None)
-    if condition.op == "is not null":
-        return column.is_not(None)
-    build = _OPERATORS.get(condition.op)
-    if build is None:
-        known = ", ".join([*_OPERATORS, "is null", "is not null"])
-        raise ApiError("SYS.1007", f"unknown query operator[{condition.op}]; the operators are {known}")
-    if condition.value is None:
-        text = json.dumps(condition.model_dump())
-        raise ApiError("SYS.1007", f"the query condition {text} needs a value")
-    return build(_Operand(column, kind, condition))
-
-
-@dataclass(frozen=True)
-class _Operand:
-    """A column and the text it is compared with. Strings compare without regard to case.
-
-    Identities hold small letters only, so their index serves as it is.
-    """
-
-    column: ColumnElement[Any]
-    kind: type
-    condition: Condition
-
-    @property
-    def left(self) -> ColumnElement[Any]:
-        identity = self.column.key == "uuid" or bool(self.column.foreign_keys)
-        return func.lower(self.column) if self.kind is str and not identity else self.column
-
-    @property
-    def one(self) -> Any:
-        return self._convert(str(self.condition.value).strip())
-
-    @property
-    def many(self) -> list[Any]:
-        value = self.condition.value
-        parts = value if isinstance(value, list) else str(value).split(",")
+    def _list(self, kind: type) -> list[Any]:
+        parts = self.value if isinstance(self.value, list) else str(self.value).split(",")
         if len(parts) > MOST_VALUES:
-            raise ApiError("SYS.1007", f"condition[{self.condition.name}] has more than {MOST_VALUES} values")
-        return [self._convert(str(part).strip()) for part in parts]
+            raise ApiError("SYS.1007", f"condition[{self.name}] has more than {MOST_VALUES} values")
+        return [self._convert(str(part).strip(), kind) for part in parts]
 
-    @property
-    def pattern(self) -> str:
-        """With a backslash for what it is: PostgreSQL alone would take it for an escape."""
-        text: str = self._convert(str(self.condition.value).strip(), str)
-        return text.replace("\\", "\\\\")
-
-    def _convert(self, text: str, kind: type | None = None) -> Any:
+    def _convert(self, text: str, kind: type) -> Any:
         try:
-            return _parse(text, kind or self.kind)
+            return _parse(text, kind)
         except (ValueError, KeyError, OverflowError) as error:
             raise ApiError(
-                "SYS.1007",
-                f"condition[{self.condition.name}]: [{text}] is not a value of type {self.kind.__name__}",
+                "SYS.1007", f"condition[{self.name}]: [{text}] is not a value of type {kind.__name__}"
             ) from error
+
+
+def compare(column: ColumnElement[Any], op: str, parameter: str) -> ColumnElement[bool]:
+    """The comparison of this column with the parameter of this name. Strings compare without regard to case.
+
+    Raises:
+        ApiError: there is no such operator.
+    """
+    if op in _UNARY:
+        return _UNARY[op](column)
+    build = _BINARY.get(op)
+    if build is None:
+        raise ApiError("SYS.1007", f"unknown query operator[{op}]; the operators are {', '.join([*_BINARY, *_UNARY])}")
+    # Identities hold small letters only, so their index serves as it is.
+    identity = column.key == "uuid" or bool(column.foreign_keys)
+    left = func.lower(column) if column.type.python_type is str and not identity else column
+    return build(left, bindparam(parameter, expanding=op in ("in", "not in")))
 
 
 def _parse(text: str, kind: type) -> Any:
@@ -107,15 +92,19 @@ def _parse(text: str, kind: type) -> Any:
     return value
 
 
-_OPERATORS: dict[str, Callable[[_Operand], ColumnElement[bool]]] = {
-    "=": lambda o: o.left == o.one,
-    "!=": lambda o: o.left != o.one,
-    ">": lambda o: o.left > o.one,
-    ">=": lambda o: o.left >= o.one,
-    "<": lambda o: o.left < o.one,
-    "<=": lambda o: o.left <= o.one,
-    "in": lambda o: o.left.in_(o.many),
-    "not in": lambda o: o.left.not_in(o.many),
-    "like": lambda o: o.left.like(o.pattern, escape="\\"),
-    "not like": lambda o: o.left.not_like(o.pattern, escape="\\"),
+_UNARY: dict[str, Callable[[ColumnElement[Any]], ColumnElement[bool]]] = {
+    "is null": lambda column: column.is_(None),
+    "is not null": lambda column: column.is_not(None),
+}
+_BINARY: dict[str, Callable[[ColumnElement[Any], BindParameter[Any]], ColumnElement[bool]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "in": lambda left, values: left.in_(values),
+    "not in": lambda left, values: left.not_in(values),
+    "like": lambda left, pattern: left.like(pattern, escape="\\"),
+    "not like": lambda left, pattern: left.not_like(pattern, escape="\\"),
 }

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     DateTime,
+    Integer,
     Select,
     bindparam,
     func,
@@ -103,6 +104,10 @@ class Inventory:
         common = ON_ALL.get(name) if hasattr(self.model, "uuid") else None
         return next((values for values in self.lists if values.name == name), common)
 
+    def link(self, name: str) -> Link | None:
+        """The link of this name to rows that this release has."""
+        return next((link for link in self.links if link.name == name and link.target in INVENTORIES), None)
+
     def kinds(self) -> set[str]:
         """The names of the models of these rows: their own, broader ones and narrower ones."""
         narrower = (inventory.model for inventory in self.narrower)
@@ -113,33 +118,14 @@ class Inventory:
         kind: type = self.column(name).type.python_type
         return kind
 
-    def show(
-        self,
-        session: Reader,
-        *clauses: ColumnElement[bool],
-        fields: Sequence[str] | None = None,
-        order: Sequence[ColumnElement[Any]] = (),
-        limit: int | None = None,
-        start: int | None = None,
-    ) -> list[dict[str, Any]]:
-        """The rows for which `clauses` hold, on the wire, with their lists unless `fields` names what is wanted.
-
-        One statement for the rows and one per list, not per row. No objects are made of the rows: it would take longer
-        than all the rest.
-        """
-        statement = (
-            _select(self, None if fields is None else tuple(fields))
-            .where(*clauses)
-            .order_by(*order, *self.ordering())
-            .limit(limit)
-            .offset(start)
-        )
-        shown = _rows(session, self, statement)
-        if fields is None:
-            self._add_lists(session, shown)
+    def show(self, session: Reader, *clauses: ColumnElement[bool]) -> list[dict[str, Any]]:
+        """The rows for which `clauses` hold, on the wire, with their lists."""
+        shown = _rows(session, self, _select(self, None).where(*clauses).order_by(*self.ordering()), {})
+        self.add_lists(session, shown)
         return shown
 
-    def _add_lists(self, session: Reader, shown: list[dict[str, Any]]) -> None:
+    def add_lists(self, session: Reader, shown: list[dict[str, Any]]) -> None:
+        """Put the lists that belong to these rows into them: one statement per list, not per row."""
         for values in self.lists:
             _add_values(session, values, shown)
         for link in self.links:
@@ -186,27 +172,32 @@ def _moments(inventory: Inventory) -> frozenset[str]:
     return frozenset(column.key for column in fields if isinstance(column.type, DateTime))
 
 
+@lru_cache(256)
+def _select_values(values: Values) -> Select[str, str]:
+    """Owners that are in the parameter `keys`, and their values."""
+    return select(values.owner, values.column).where(values.owner.in_(bindparam("keys", expanding=True)))
+
+
 def _rows(
-    session: Reader, inventory: Inventory, statement: Select[Any], parameters: dict[str, Any] | None = None
+    session: Reader, inventory: Inventory, statement: Select[Any], parameters: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """The rows on the wire, without their nulls."""
+    """The rows on the wire, without their nulls. Objects made of them would take longer than all the rest."""
     found = session.execute(statement, parameters)
     names = tuple(found.keys())
-    moments = _moments(inventory)
-    return [
-        {
-            name: to_wire(value) if name in moments else value
-            for name, value in zip(names, row, strict=True)
-            if value is not None
-        }
-        for row in found
-    ]
+    moments = _moments(inventory).intersection(names)
+    shown = []
+    for row in found.all():
+        entry = {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for name in moments.intersection(entry):
+            entry[name] = to_wire(entry[name])
+        shown.append(entry)
+    return shown
 
 
 def _add_values(session: Reader, values: Values, shown: Sequence[dict[str, Any]]) -> None:
     uuids = [entry["uuid"] for entry in shown]
     found = defaultdict(list)
-    for owner, value in session.execute(select(values.owner, values.column).where(values.owner.in_(uuids))):
+    for owner, value in session.execute(_select_values(values), {"keys": uuids}).all():
         found[owner].append(value)
     for entry in shown:
         entry[values.name] = sorted(found[entry["uuid"]])
@@ -217,7 +208,7 @@ def _add_children(session: Reader, link: Link, shown: Sequence[dict[str, Any]]) 
     keys = [entry[link.mine] for entry in shown if link.mine in entry]
     found = defaultdict(list)
     children = _rows(session, target, _select_children(target, link.theirs), {"keys": keys}) if keys else []
-    target._add_lists(session, children)
+    target.add_lists(session, children)
     for child in children:
         found[child[link.theirs]].append(child)
     for entry in shown:
@@ -243,28 +234,27 @@ class QueryMessage(ApiMessage):
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
         inventory = self.inventory
         fields = check_fields(inventory, self.fields_)
-        clauses = [*compile_conditions(inventory, self.conditions), *inventory.living()]
+        asked = tuple((condition.name, condition.op) for condition in self.conditions)
+        kinds, clauses = _compile(inventory, asked)
+        values = {
+            _parameter(number): condition.read(kind)
+            for number, (condition, kind) in enumerate(zip(self.conditions, kinds, strict=True))
+        }
+        rows = _select_page(inventory, asked, fields, self.sortBy, self.sortDirection)
         answer: dict[str, Any] = {}
         with node.database.snapshot() as session:
             if self.count or self.replyWithCount:
                 total = select(func.count()).select_from(inventory.model).where(*clauses)
-                answer["total"] = session.execute(total).scalar_one()
+                answer["total"] = session.execute(total, values).scalar_one()
             if not self.count:
-                answer["inventories"] = inventory.show(
-                    session, *clauses, fields=fields, order=self._order(), limit=self.limit, start=self.start
-                )
+                shown = _rows(session, inventory, rows, {**values, "limit": self.limit, "start": self.start})
+                if fields is None:
+                    inventory.add_lists(session, shown)
+                answer["inventories"] = shown
         return answer
 
-    def _order(self) -> list[ColumnElement[Any]]:
-        if self.sortBy is None:
-            return []
-        if self.sortBy not in self.inventory.fields:
-            raise ApiError("SYS.1000", f"cannot sort by [{self.sortBy}]: {self.inventory.name} has no such field")
-        column = self.inventory.column(self.sortBy)
-        return [column.desc() if self.sortDirection == "desc" else column.asc()]
 
-
-def check_fields(inventory: Inventory, fields: Sequence[str] | None) -> Sequence[str] | None:
+def check_fields(inventory: Inventory, fields: Sequence[str] | None) -> tuple[str, ...] | None:
     """Return `fields` when each of them exists.
 
     Raises:
@@ -277,56 +267,105 @@ def check_fields(inventory: Inventory, fields: Sequence[str] | None) -> Sequence
                 f"field[{name}] is not a plain field of {inventory.name}; "
                 f"'fields' may name {', '.join(inventory.fields)}",
             )
-    return fields
+    return None if fields is None else tuple(fields)
 
 
-def compile_conditions(inventory: Inventory, conditions: Sequence[Condition]) -> list[ColumnElement[bool]]:
-    """Conditions as SQL. All that reach through one link speak of the same linked row.
+Asked = tuple[tuple[str, str], ...]
+"""The name and the operator of each condition of a query: all of it that its SQL depends on."""
+
+
+def _parameter(number: int) -> str:
+    """The parameter that the value of this condition is bound to."""
+    return f"condition_{number}"
+
+
+@lru_cache(256)
+def _compile(inventory: Inventory, asked: Asked) -> tuple[tuple[type, ...], tuple[ColumnElement[bool], ...]]:
+    """The types of the conditions' values, and the clauses that rows must meet.
 
     Raises:
-        ApiError: see `compile_condition`.
+        ApiError: a field, a link or an operator does not exist.
     """
+    terms = [_Term(name, op, _parameter(number)) for number, (name, op) in enumerate(asked)]
+    clauses = (*_compile_terms(inventory, terms), *inventory.living())
+    return tuple(_kind(inventory, term.name) for term in terms), clauses
+
+
+@lru_cache(256)
+def _select_page(
+    inventory: Inventory, asked: Asked, fields: tuple[str, ...] | None, sort_by: str | None, direction: str
+) -> Select[Any]:
+    """The rows from `start` on, `limit` of them, for which the conditions hold.
+
+    Raises:
+        ApiError: see `_compile`; nothing can be sorted by that.
+    """
+    order = inventory.ordering()
+    if sort_by is not None:
+        if sort_by not in inventory.fields:
+            raise ApiError("SYS.1000", f"cannot sort by [{sort_by}]: {inventory.name} has no such field")
+        column = inventory.column(sort_by)
+        order.insert(0, column.desc() if direction == "desc" else column.asc())
+    _, clauses = _compile(inventory, asked)
+    statement = _select(inventory, fields).where(*clauses).order_by(*order)
+    return statement.limit(bindparam("limit", type_=Integer)).offset(bindparam("start", type_=Integer))
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A condition whose value is still to come, as `parameter`."""
+
+    name: str
+    op: str
+    parameter: str
+
+
+def _compile_terms(inventory: Inventory, terms: Sequence[_Term]) -> list[ColumnElement[bool]]:
+    """Conditions as SQL. All that reach through one link speak of the same linked row."""
     clauses, linked = [], defaultdict(list)
-    for condition in conditions:
-        if condition.name.count(".") > MOST_LINKS:
-            raise ApiError("SYS.1007", f"condition[{condition.name}] reaches through more than {MOST_LINKS} links")
-        head, dot, rest = condition.name.partition(".")
+    for term in terms:
+        if term.name.count(".") > MOST_LINKS:
+            raise ApiError("SYS.1007", f"condition[{term.name}] reaches through more than {MOST_LINKS} links")
+        head, dot, rest = term.name.partition(".")
         if dot:
-            linked[head].append(condition.model_copy(update={"name": rest}))
+            linked[head].append(replace(term, name=rest))
         else:
-            clauses.append(compile_condition(inventory, condition))
+            clauses.append(_compile_term(inventory, term))
     for head, inner in linked.items():
-        link = next((link for link in inventory.links if link.name == head and link.target in INVENTORIES), None)
+        link = inventory.link(head)
         if link is None:
             raise ApiError(
                 "SYS.1007", f"condition[{head}.{inner[0].name}] is invalid: {inventory.name} has no [{head}]"
             )
         target = INVENTORIES[link.target]
-        theirs = select(target.column(link.theirs)).where(*compile_conditions(target, inner), *target.living())
+        theirs = select(target.column(link.theirs)).where(*_compile_terms(target, inner), *target.living())
         clauses.append(inventory.column(link.mine).in_(theirs))
     return clauses
 
 
-def _compile_list(inventory: Inventory, values: Values, condition: Condition) -> ColumnElement[bool]:
+def _compile_term(inventory: Inventory, term: _Term) -> ColumnElement[bool]:
+    values = inventory.values(term.name)
+    if values is not None:
+        return _compile_list(inventory, values, term)
+    if term.name not in inventory.fields:
+        raise ApiError("SYS.1007", f"condition[{term.name}] is invalid: {inventory.name} has no such field")
+    return compare(inventory.column(term.name), term.op, term.parameter)
+
+
+def _compile_list(inventory: Inventory, values: Values, term: _Term) -> ColumnElement[bool]:
     """True for rows that have such a value; a negative operator is true for rows that have none."""
-    op = NEGATIVE.get(condition.op, condition.op)
-    positive = compare(values.column.expression, str, condition.model_copy(update={"op": op}))
+    positive = compare(values.column.expression, NEGATIVE.get(term.op, term.op), term.parameter)
     owners = select(values.owner).where(positive)
     if values.kind is not None:
         owners = owners.where(values.kind.in_(sorted(inventory.kinds())))
     mine = inventory.column("uuid").expression
-    return mine.not_in(owners) if condition.op in NEGATIVE else mine.in_(owners)
+    return mine.not_in(owners) if term.op in NEGATIVE else mine.in_(owners)
 
 
-def compile_condition(inventory: Inventory, condition: Condition) -> ColumnElement[bool]:
-    """One condition as SQL.
-
-    Raises:
-        ApiError: the field or the operator does not exist, or the value does not fit the field.
-    """
-    values = inventory.values(condition.name)
-    if values is not None:
-        return _compile_list(inventory, values, condition)
-    if condition.name not in inventory.fields:
-        raise ApiError("SYS.1007", f"condition[{condition.name}] is invalid: {inventory.name} has no such field")
-    return compare(inventory.column(condition.name), inventory.kind(condition.name), condition)
+def _kind(inventory: Inventory, path: str) -> type:
+    """The Python type of what a condition with this name, which exists, compares."""
+    head, dot, rest = path.partition(".")
+    link = inventory.link(head) if dot else None
+    if link is not None:
+        return _kind(INVENTORIES[link.target], rest)
+    return inventory.kind(head) if inventory.values(head) is None else str
