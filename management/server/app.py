@@ -4,14 +4,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import orjson
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from management import __version__
@@ -41,7 +43,7 @@ def make_app(node: Node) -> Starlette:
 
     async def api(request: Request) -> Response:
         try:
-            return JSONResponse(await calls.accept(await _body(request), request.client.host if request.client else ""))
+            return _json(await calls.accept(await _body(request), request.client.host if request.client else ""))
         except EnvelopeError as error:
             return PlainTextResponse(f"Error when calling {request.url.path}: {error}", 500)
 
@@ -50,7 +52,7 @@ def make_app(node: Node) -> Starlette:
         found = await calls.result(uuid)
         if found is None:
             return PlainTextResponse(f"there is no result of a call {json.dumps(uuid)}", 404)
-        return JSONResponse(found)
+        return _json(found)
 
     async def callback(request: Request) -> Response:
         task = request.headers.get("taskuuid")
@@ -65,10 +67,10 @@ def make_app(node: Node) -> Starlette:
         return Response()
 
     async def catalogue(_request: Request) -> Response:
-        return JSONResponse(describe(node.registry))
+        return _json(describe(node.registry))
 
     async def openapi(_request: Request) -> Response:
-        return JSONResponse(describe_api(node.registry, __version__))
+        return _json(describe_api(node.registry, __version__))
 
     async def health(_request: Request) -> Response:
         return _status(await asyncio.to_thread(_ailment, node))
@@ -94,6 +96,11 @@ def make_app(node: Node) -> Starlette:
     app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestIds)])
     app.router.redirect_slashes = False
     return app
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    # A tenth of the time of the standard library's json, and of that a query with many rows takes a third.
+    return Response(orjson.dumps(content), status, media_type="application/json")
 
 
 async def _body(request: Request) -> bytes:
@@ -123,5 +130,5 @@ def _ailment(node: Node) -> str | None:
 
 def _status(ailment: str | None) -> Response:
     if ailment is None:
-        return JSONResponse({"status": "ok", "version": __version__})
-    return JSONResponse({"status": "failing", "version": __version__, "reason": ailment}, 503)
+        return _json({"status": "ok", "version": __version__})
+    return _json({"status": "failing", "version": __version__, "reason": ailment}, 503)

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.timeout(1800)
 
 RELEASE = "/opt/sealift/releases/1.1.0"
 STACK = (
-    "alembic", "ansible-core", "argon2-cffi", "dbos", "prometheus-client", "prompt-toolkit", "psycopg[binary]",
-    "sqlalchemy", "starlette", "uvicorn", "websockify",
+    "alembic", "ansible-core", "argon2-cffi", "dbos", "orjson", "prometheus-client", "prompt-toolkit",
+    "psycopg[binary]", "sqlalchemy", "starlette", "uvicorn", "websockify",
 )  # fmt: skip
 """What a management server is made of."""
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root"}
