@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
+import orjson
 from sqlalchemy import bindparam, select
 
 from management import deadlines
@@ -23,6 +24,7 @@ from management.server.logs import marked
 from management.server.messages import ApiMessage, Caller
 from management.server.models.identity import ADMIN_UUID, SessionVO
 from management.server.node import Node
+from management.server.query import QueryMessage
 from management.server.timeouts import check_time, late
 from management.server.work import Recorded, Work, current_call
 
@@ -53,6 +55,10 @@ class Calls:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="api")
+        # Whoever asks a database in this process gives the interpreter's lock away with every row: more threads than
+        # processors would only hand it round. Those that ask a database elsewhere wait for it most of the time.
+        readers = WORKERS if node.database.shared else os.cpu_count()
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="query")
         self._work = Work(node.database, node.uuid, schema.head(), self._run, self._interrupted)
         self._heartbeat = Heartbeat(node.database, node.uuid, self._tend, _fenced)
 
@@ -68,7 +74,8 @@ class Calls:
             raise EnvelopeError(f"no API message is called {wire_name}")
         if kind.sync:
             created = now()
-            answer = await self._in_worker(self._answer, kind, fields, address)
+            threads = self._readers if issubclass(kind, QueryMessage) else self._workers
+            answer = await _in_thread(threads, self._answer, kind, fields, address)
             return _done(None, created, answer)
         subject = kind.subject(fields)
         secret = kind.secrets()
@@ -85,9 +92,7 @@ class Calls:
         return None if recorded is None else _state(recorded)
 
     async def _in_worker(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do `work` in a thread of the API's, with the marks that its log lines carry."""
-        bound = partial(copy_context().run, work, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._workers, bound)
+        return await _in_thread(self._workers, work, *args, **kwargs)
 
     def start(self) -> None:
         """Begin with the calls in the queue: the node is ready. Say that it lives, and adopt what dead ones left."""
@@ -101,6 +106,7 @@ class Calls:
         self._heartbeat.stop()
         self._work.close()
         self._workers.shutdown()
+        self._readers.shutdown()
 
     def _follow_schema(self) -> None:
         """Do the work as long as the schema is this release's; leave it to newer nodes when it is theirs."""
@@ -207,6 +213,12 @@ class Calls:
                     )
 
 
+async def _in_thread(threads: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do `work` in one of `threads`, with the marks that its log lines carry."""
+    bound = partial(copy_context().run, work, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(threads, bound)
+
+
 def _fenced() -> None:
     # Others hold us for dead and have our work: nothing of it may go on here. The service manager starts us anew.
     log.critical("this node was taken for dead; it ends")
@@ -237,7 +249,7 @@ def _done(result_uuid: str | None, created: Any, result: dict[str, Any], finishe
     # `result` is JSON inside JSON: that is the protocol.
     answer = {"uuid": result_uuid} if result_uuid else {}
     answer |= {"state": "Done", "createdDate": to_wire(created), "finishedDate": to_wire(finished or now())}
-    return {**answer, "result": json.dumps(result)}
+    return {**answer, "result": orjson.dumps(result).decode()}
 
 
 def _state(call: Recorded) -> dict[str, Any]:

@@ -98,8 +98,11 @@ def _open_sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get("writes", False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            # This one waits for nobody, so it cannot fail; and what it is spared here takes as long as a small query.
+            connection.connection.cursor().execute("BEGIN")
 
     return engine
 
