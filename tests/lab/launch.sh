@@ -17,8 +17,9 @@ fi
 mount -t overlay -o "lowerdir=$root,upperdir=$storage/upper,workdir=$storage/work" overlay "$merged"
 mkdir -p /run/systemd/nspawn
 mount -t tmpfs tmpfs /run/systemd/nspawn
+# CAP_NET_ADMIN: services may set up the host's network, as on a real one
 # /tmp on the disk, as on a server: it counts against the disk's size
 export SYSTEMD_NSPAWN_TMPFS_TMP=0
 exec systemd-nspawn --quiet --boot --directory="$merged" --register=no --keep-unit --console=pipe \
     --network-namespace-path=/proc/self/ns/net --kill-signal=SIGRTMIN+3 --resolv-conf=off --timezone=off \
-    --link-journal=no "$@" </dev/null
+    --link-journal=no --capability=CAP_NET_ADMIN "$@" </dev/null
