@@ -96,15 +96,24 @@ def test_a_killed_rollback(reference: Reference, lab: Lab, name: str) -> None:
     lab.drop(host)
 
 
+def cut_uninstall_off_late(host: Host) -> None:
+    """Kill it when its own command is gone, and little is left to do."""
+    watcher = host.popen(watch(host, "record", "halt"))
+    run = host.popen(UNINSTALL.words)
+    assert watcher.finish(120).stdout == "reached\n"
+    run.kill()
+    run.finish(30)
+    assert not host.exists("/usr/local/bin/sealift-ctl")
+
+
 def test_a_killed_uninstall_whose_command_is_gone_already(running: Host) -> None:
     """The bundle is what is left, and knows both ways out."""
     before = look(running)
-    kill_at(running, UNINSTALL.words, "record")
-    assert not running.exists("/usr/local/bin/sealift-ctl")
+    cut_uninstall_off_late(running)
     assert "is undone" in running.run(UNINSTALL.undo).stdout
     running.sh(LEFT_BY_CLEAN_UP)
     assert before.differences(look(running)) == []
-    kill_at(running, UNINSTALL.words, "record")
+    cut_uninstall_off_late(running)
     assert "sealift is removed from this host." in running.run(UNINSTALL.resume).stdout
     assert not running.exists("/opt/sealift") and not running.exists(OWN)
     assert running.exists("/var/lib/sealift/sealift.db")
