@@ -51,7 +51,10 @@ def with_image(bundles: Bundles, folder: Path, megabytes: int) -> Path:
     """The reference bundle with one more image, of so many MB."""
     folder.mkdir()
     tree = RELEASES["1.0.0"](folder)
-    (tree / "ballast.qcow2").write_bytes(qcow2() + random.Random(5).randbytes(megabytes << 20))
+    noise = random.Random(5)
+    with (tree / "ballast.qcow2").open("wb") as image:
+        image.write(qcow2())
+        image.writelines(noise.randbytes(1 << 20) for _ in range(megabytes))
     manifest = tree / "bundle.toml"
     manifest.write_text(manifest.read_text() + _IMAGE)
     sealift("lock", manifest, cwd=folder)
