@@ -15,7 +15,7 @@ import typer
 
 from payload.errors import ExitCode, SealiftError
 from payload.events import Sink
-from payload.sinks import sink_for
+from payload.output import sink_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,6 @@ _NEVER_USED = (
     *("tkinter", "unittest", "pydoc", "doctest", "lib2to3", "distutils", "pdb", "xmlrpc", "curses", "readline"),
     *("multiprocessing", "_codecs_cn", "_codecs_hk", "_codecs_jp", "_codecs_kr", "_codecs_tw", "_codecs_iso2022"),
 )
-_BY_NAME = ("payload.terminal", "repos.probing")
-"""Modules outside the installer that it imports by their names, when they are needed."""
 _HOOK = """\
 import os
 os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: the rich one needs what is left out
@@ -147,7 +145,6 @@ def _arguments(scratch: Path) -> list[str | Path]:
         *("--noconfirm", "--onedir", "--strip", "--log-level", "WARN", "--name", _NAME),
         *folders,
         *("--paths", _ROOT, "--collect-data", "templates", "--collect-submodules", "installer"),
-        *(word for module in _BY_NAME for word in ("--hidden-import", module)),
         *("--runtime-hook", scratch / "hook.py"),
         *excluded,
         _ROOT / "installer" / "__main__.py",

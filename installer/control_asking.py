@@ -14,7 +14,7 @@ from installer.installed import Installed, find
 from installer.plan import Plan
 from payload.errors import UsageError
 from payload.events import Note, Sink
-from payload.sinks import sink_for
+from payload.output import sink_for
 from payload.trust import PublicKey
 
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]

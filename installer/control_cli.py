@@ -18,7 +18,7 @@ from installer.site_plan import site_plan
 from installer.support.command import collected
 from installer.watching import watch
 from payload.events import NullSink
-from payload.sinks import sink_for
+from payload.output import sink_for
 
 
 def control_app(product: str) -> typer.Typer:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from importlib import import_module
 from typing import Protocol
 
 from payload.manifest import Answer
@@ -31,5 +29,6 @@ def on_terminal() -> bool:
 
 def at_terminal() -> Dialogue:
     """The person who is there. What draws on a terminal is loaded only now: runs without one start sooner."""
-    someone: Callable[[], Dialogue] = import_module("installer.terminal_dialogue").TerminalDialogue
-    return someone()
+    from installer.terminal_dialogue import TerminalDialogue  # noqa: PLC0415
+
+    return TerminalDialogue()

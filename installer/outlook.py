@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from installer.mirror_choice import probe_limits, this_system
@@ -20,10 +19,7 @@ from repos.mirrors import AUTO, System, mirror_repositories
 from repos.nevra import Nevra
 from repos.offline import RepositoryFile
 from repos.preview import NO_CHANGE, Preview, irreversible
-from repos.ranking import Limits, Ranking
-
-_PROBING = "repos.probing"
-"""Imported by its name when mirrors are measured: what speaks HTTP takes long to load, and few runs need it."""
+from repos.ranking import Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +112,9 @@ def look_ahead(bundle: VerifiedBundle, manifest: Manifest, wish: Wish, manager: 
             return Outlook(preview, irreversible=_irreversible(desk, preview))
         ranking = None
         if wish.mirror == AUTO:
-            measure: Callable[[Manifest, System, Path, Limits], Ranking] = import_module(_PROBING).rank_mirrors
-            ranking = measure(manifest, system, source.reposdir, probe_limits(manager.dialect.kind))
+            from repos.probing import rank_mirrors  # noqa: PLC0415 - it takes long to load, and few runs need it
+
+            ranking = rank_mirrors(manifest, system, source.reposdir, probe_limits(manager.dialect.kind))
             sink.emit(Note(ranking.table()))
         return _from_mirrors(desk, ranking.usable if ranking else (wish.mirror,), ranking)
 

@@ -18,7 +18,8 @@ from installer.views import View
 from payload.effects import atomic_write
 from payload.errors import UsageError
 from payload.events import Sink
-from payload.sinks import JsonSink, TeeSink, sink_for
+from payload.output import sink_for
+from payload.sinks import JsonSink, TeeSink
 
 
 def show(view: View, as_json: bool) -> None:

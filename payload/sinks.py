@@ -1,7 +1,4 @@
-"""Sinks for pipes, files and programs: plain lines, JSON lines, the log of a run. And the choice of one.
-
-That for people is loaded only where a terminal is: its library takes long to load.
-"""
+"""Sinks for pipes, files and programs: plain lines, JSON lines, the log of a run."""
 
 from __future__ import annotations
 
@@ -9,10 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import IO
 
@@ -108,13 +103,3 @@ def _put(out: IO[str], line: str) -> None:
     """One write for a line: events come from several threads."""
     out.write(line + "\n")
     out.flush()
-
-
-def sink_for(out: IO[str], *, json_lines: bool = False, quiet: bool = False) -> Sink:
-    """The sink that fits `out`: JSON lines on request, bars on a terminal, else plain lines."""
-    if json_lines:
-        return JsonSink(out)
-    if not quiet and out.isatty():
-        for_people: Callable[[IO[str]], Sink] = import_module("payload.terminal").terminal_sink
-        return for_people(out)
-    return LinesSink(out, quiet=quiet)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import ClassVar
 
 from typing_extensions import override
@@ -17,8 +15,6 @@ from payload.events import Note
 
 _PAUSE = 0.1
 _ONE_TRY = 5.0
-_ASKING = "installer.steps.asking"
-"""Imported by its name when it is called: HTTP takes longer to load than all that a run needs before its first step."""
 
 
 @register
@@ -45,8 +41,10 @@ class AwaitHealth(Step[Nothing]):
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:
+        # HTTP takes longer to load than all that a run needs before its first step
+        from installer.steps.asking import ask  # noqa: PLC0415
+
         began = time.monotonic()
-        ask: Callable[[str, float], str] = import_module(_ASKING).ask
         while True:
             seen = ask(self.url, _ONE_TRY)
             if seen == "200":
