@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -147,6 +148,29 @@ def test_damage_before_the_check_starts_nothing(shell: str, bundle: Path) -> Non
             with pytest.raises(IntegrityError, match="damaged"):
                 unverified = open_bundle(bundle)
                 unverified.verify(unverified.claimed.keyring)
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_damage_before_the_check_never_starts_the_file_over_and_over(shell: str, bundle: Path) -> None:
+    """A redirection that became a pipe makes the file start itself. Whoever runs it here has few processes."""
+    whole = bundle.read_bytes()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder, starts = Path(name), Path(name) / "starts"
+        head = folder / "head"
+        head.write_text(f'#!/bin/sh\necho >>{starts}\nexec /usr/bin/head "$@"\n')
+        path = folder / "damaged.bin"
+        path.touch()
+        for each in (folder, head, path):
+            each.chmod(0o755)
+        os.chown(folder, 65534, 65534)
+        limited = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "prlimit", "--nproc=64"]
+        env = {"PATH": f"{folder}:{os.environ['PATH']}", "TMPDIR": name}
+        for offset in (at for at in range(11, whole.index(b"esac\n")) if whole[at] in b"<|&;$()`"):
+            for bit in (1, 2, 4, 8, 16, 32, 64):
+                path.write_bytes(whole[:offset] + bytes([whole[offset] ^ bit]) + whole[offset + 1 :])
+                starts.unlink(missing_ok=True)
+                call([*limited, *SHELLS[shell], path], cwd=folder, env=env, stdin=subprocess.DEVNULL, errors="replace")
+                assert not starts.exists() or starts.stat().st_size <= 8, (offset, bit)
 
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:
