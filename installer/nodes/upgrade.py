@@ -72,10 +72,23 @@ class NodesUpgrade:
 
         Raises:
             StepError: a node failed; all nodes have again what they had.
-            NeedsOperatorError: a node failed, and not all could be taken back.
+            NeedsOperatorError: a node failed, and not all could be taken back; or the operator stopped it half-way.
             SealiftError: nothing was changed.
         """
         record = self.begin()
+        try:
+            return self._run(record)
+        except KeyboardInterrupt as error:
+            if not self.record.exists():
+                raise
+            raise NeedsOperatorError(
+                "nodes-cut-off",
+                "the upgrade was stopped before it was over: nodes may have different releases, or be stopped",
+                details=f"what each of them had: {self.record}",
+                remedy="run the same command again: it goes on, or goes on going back",
+            ) from error
+
+    def _run(self, record: Record) -> tuple[str, ...]:
         if record.undoing:
             self._go_back(record, "an upgrade that had failed was cut off while it went back")
         report = tuple(f"{name}: {version} → {record.to}" for name, version in record.before.items())

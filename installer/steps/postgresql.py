@@ -31,8 +31,14 @@ _CREATE = """\\set ON_ERROR_STOP on
 select format('create database %I template template0 encoding %L lc_collate %L lc_ctype %L',
     :'name', pg_encoding_to_char(encoding), datcollate, datctype)
 from pg_database where datname = current_database() \\gexec
+comment on database :"name" is :'mark';
 """
-_DROP = '\\set ON_ERROR_STOP on\ndrop database if exists :"name";\n'
+_DROP = """\\set ON_ERROR_STOP on
+select format('drop database %I', datname) from pg_database
+where datname = :'name' and shobj_description(oid, 'pg_database') = :'mark' \\gexec
+"""
+_MARK = "a copy on which an upgrade is tried; it may go"
+"""How a rehearsal's database is told from one of somebody else with its name, which is never dropped."""
 _MAY_CREATE = "select rolcreatedb or rolsuper from pg_roles where rolname = current_user;\n"
 
 
@@ -83,10 +89,10 @@ class Client:
         return self._query(_MAY_CREATE).output.strip() == "t"
 
     def create_rehearsal(self) -> None:
-        """Make the rehearsal's database from `dump`; an older one goes.
+        """Make the rehearsal's database from `dump`; one that an earlier rehearsal left goes.
 
         Raises:
-            CommandError: the dump is not whole, or cannot be loaded.
+            CommandError: the dump is not whole, or cannot be loaded; or somebody has a database of that name.
         """
         self.drop_rehearsal()
         self._query(_CREATE)
@@ -119,8 +125,9 @@ class Client:
 
     def _query(self, statement: str) -> Completed:
         name = urlsplit(self.database.rehearsal).path[1:]
-        words = ("--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align", f"--set=name={name}")
-        return self._call("psql", *words, f"--dbname={self.database.url}", stdin=statement)
+        words = ("--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align")
+        variables = (f"--set=name={name}", f"--set=mark={_MARK}")
+        return self._call("psql", *words, *variables, f"--dbname={self.database.url}", stdin=statement)
 
     def _call(self, *words: str | Path, stdin: str | None = None) -> Completed:
         argv = tuple(map(str, words))

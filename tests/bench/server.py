@@ -26,7 +26,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from management.server import apis
 from management.server.apis.vms import StopVmInstance
@@ -71,14 +71,16 @@ def start_and_stop(install: Install, what: str) -> Restart:
 
 
 class _Silent(http.server.BaseHTTPRequestHandler):
-    """An agent that takes every call and never calls back."""
+    """An agent that takes every call and never calls back. `taken` says how many."""
+
+    taken: ClassVar[int] = 0
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
-        self.server.taken += 1  # type: ignore[attr-defined]
+        _Silent.taken += 1
 
     def log_message(self, *_words: object) -> None:
         """Say nothing."""
@@ -95,15 +97,14 @@ def hold(install: Install, server: subprocess.Popen[bytes], session_uuid: str, n
     marks = ", ".join("?" * len(hosts))
     install.sql(f"update HostEO set managementIp = '{SILENT}' where name in ({marks})", *hosts)
     with http.server.ThreadingHTTPServer((SILENT, AGENT.port), _Silent) as agent:
-        agent.taken = 0  # type: ignore[attr-defined]
         threading.Thread(target=agent.serve_forever, daemon=True).start()
         for vm in running:
             body = {StopVmInstance.wire_name: {"uuid": uuid_of("vm", vm), "session": {"uuid": session_uuid}}}
             _post(install.port, body)
         ends = time.monotonic() + 120
-        while agent.taken < number:  # type: ignore[attr-defined]
+        while _Silent.taken < number:
             if time.monotonic() > ends:
-                raise SystemExit(f"of {number} calls {agent.taken} were begun")  # type: ignore[attr-defined]
+                raise SystemExit(f"of {number} calls {_Silent.taken} were begun")
             time.sleep(0.1)
         memory = memory_of(server.pid, "VmRSS")
         agent.shutdown()

@@ -44,6 +44,7 @@ class Played(Remote):
     ill: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     cut_after: int = 1 << 30
+    cut: type[BaseException] = CutError
     undoing: dict[str, int] = field(default_factory=dict)
     acts: list[str] = field(default_factory=list)
 
@@ -61,7 +62,7 @@ class Played(Remote):
     def _count(self) -> None:
         self.cut_after -= 1
         if self.cut_after < 0:
-            raise CutError
+            raise self.cut
 
     def _check(self) -> None:
         """What no release may ever see: a database of another release under it."""
@@ -234,6 +235,26 @@ def test_cut_off_anywhere_it_ends_everywhere_or_nowhere(
             return
         site.assert_all(OLD if ill else NEW)
     raise AssertionError("it never ended by itself")
+
+
+def test_who_stops_it_is_told_what_became_of_the_nodes(site: Site) -> None:
+    """Before the first node was touched: that nothing was changed. Later: that the same command goes on."""
+    seen = set()
+    for calls in range(30):
+        site.nodes = Played(cut_after=calls, cut=KeyboardInterrupt)
+        try:
+            site.upgrade()
+        except KeyboardInterrupt:
+            seen.add("nothing changed")
+            assert not record_path(site.inventory).exists() and site.nodes.acts == []
+        except NeedsOperatorError as error:
+            seen.add(error.code)
+            site.nodes.cut_after = 1 << 30
+            site.upgrade()
+            site.assert_all(NEW)
+        else:
+            break
+    assert seen == {"nothing changed", "nodes-cut-off"}
 
 
 def test_a_run_that_still_goes_back_on_a_node_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,17 @@ def test_without_the_right_to_make_a_database_the_copy_is_read(site: Site) -> No
     assert site.step.backup.exists()
 
 
+def test_a_database_of_somebody_else_is_never_dropped(site: Site) -> None:
+    site.sql("create database postgres_rehearsal")
+    with pytest.raises(PreflightError, match="no sound copy") as caught:
+        site.step.apply(site.host, Nothing())
+    site.step.folder.mkdir()
+    site.step.undo(Nothing(), site.host)
+    assert site.databases() == "postgres postgres_rehearsal"
+    assert '"postgres_rehearsal" already exists' in caught.value.details
+    site.sql("drop database postgres_rehearsal")
+
+
 def test_undoing_removes_what_a_killed_step_left(site: Site) -> None:
     step = site.step
     with client(step.database, step.folder, USER, site.host.run) as tools:
