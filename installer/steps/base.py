@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import override
 
 from payload import effects
 from payload.archive import VerifiedBundle
@@ -128,6 +129,15 @@ class Step(ABC, Generic[U]):
 
     def cleanup(self, undo: U, host: Host) -> None:
         """After the commit, which is the point of no return; may run twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainStep(Step[Nothing]):
+    """A step that can be undone whatever the host was like before."""
+
+    @override
+    def prepare(self, host: Host) -> Nothing:
+        return Nothing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

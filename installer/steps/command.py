@@ -9,13 +9,13 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from installer.steps.base import Host, Nothing, Step, register
+from installer.steps.base import Host, Nothing, PlainStep, register
 from payload.errors import CommandError, StepError
 
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunCommand(Step[Nothing]):
+class RunCommand(PlainStep):
     """Run `argv` as `user`. `stdin` names the answer that it reads: the plan never holds a secret.
 
     What the command changes in the database is undone by the plan's database step, which comes before it.
@@ -43,10 +43,6 @@ class RunCommand(Step[Nothing]):
     @override
     def undone(self) -> str:
         return "what it did to the database is undone with that; anything else cannot be undone by the installer"
-
-    @override
-    def prepare(self, host: Host) -> Nothing:
-        return Nothing()
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:

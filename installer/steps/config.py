@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from installer.merging import Merged, merge
-from installer.steps.base import Host, Nothing, Step, register
+from installer.steps.base import Host, Nothing, PlainStep, Step, register
 from installer.steps.saved import PUT_BACK, SavedFiles, keep, owner_ids, restore, save
 from payload.digest import Digest, digest_bytes
 from payload.effects import atomic_write
@@ -84,7 +84,7 @@ class WriteConfig(Step[SavedFiles]):
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeepConfig(Step[Nothing]):
+class KeepConfig(PlainStep):
     """Keep a copy of `paths` and of new defaults beside them, and the list of both as `listing`, for a rollback."""
 
     kind: ClassVar[str] = "config-keep"
@@ -98,10 +98,6 @@ class KeepConfig(Step[Nothing]):
     @override
     def undone(self) -> str:
         return "remove the copy"
-
-    @override
-    def prepare(self, host: Host) -> Nothing:
-        return Nothing()
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from installer.steps.base import Host, Nothing, Step, register
+from installer.steps.base import Host, Nothing, PlainStep, Step, register
 from installer.steps.saved import PUT_BACK, SavedFile, SavedFiles, remove_empty, remove_tree, restore, save
 from payload.effects import atomic_write
 
@@ -88,7 +88,7 @@ class RestoreFiles(Step[SavedFiles]):
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveTrees(Step[Nothing]):
+class RemoveTrees(PlainStep):
     """Remove folders and files for good, and a user. All of it happens after the commit: it cannot be undone."""
 
     kind: ClassVar[str] = "remove-trees"
@@ -106,10 +106,6 @@ class RemoveTrees(Step[Nothing]):
     @override
     def undone(self) -> str:
         return "cannot be undone by the installer: it comes last, when all else is done"
-
-    @override
-    def prepare(self, host: Host) -> Nothing:
-        return Nothing()
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from installer.steps.base import Host, Nothing, Step, register
+from installer.steps.base import Host, Nothing, PlainStep, register
 from installer.steps.service import last_lines, unit_states
 from payload.errors import StepError
 from payload.events import Note
@@ -19,7 +19,7 @@ _ONE_TRY = 5.0
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AwaitHealth(Step[Nothing]):
+class AwaitHealth(PlainStep):
     """Ask `url` until it answers 200, at most `timeout` seconds. A unit that has failed ends the wait at once."""
 
     kind: ClassVar[str] = "health"
@@ -34,10 +34,6 @@ class AwaitHealth(Step[Nothing]):
     @override
     def undone(self) -> str:
         return ""
-
-    @override
-    def prepare(self, host: Host) -> Nothing:
-        return Nothing()
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from installer.steps.base import Host, Nothing, Step, register
+from installer.steps.base import Host, Nothing, PlainStep, register
 from installer.steps.command import run_for_product
 
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MigrateDatabase(Step[Nothing]):
+class MigrateDatabase(PlainStep):
     """Run `argv` as `user`; `back` is the product's command for the way back, empty if there is none.
 
     A database that is the file `database` is put back by the plan's database step, which comes before this one. Where
@@ -41,10 +41,6 @@ class MigrateDatabase(Step[Nothing]):
             return "cannot be undone by the installer: the product has no database file"
         elsewhere = f"run {' '.join(self.back)}" if self.back else "cannot be undone by the installer"
         return f"the step that copied the database puts it back; if the data is kept elsewhere: {elsewhere}"
-
-    @override
-    def prepare(self, host: Host) -> Nothing:
-        return Nothing()
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
-from installer.steps.base import Host, Nothing, Runner, Step, register
+from installer.steps.base import Host, Nothing, PlainStep, Runner, register
 from installer.steps.saved import owner_ids, remove_tree
 from payload.effects import Completed, fsync_dir
 from payload.errors import CommandError, PreflightError, SealiftError
@@ -161,7 +161,7 @@ def _write_passwords(path: Path, database: Postgresql, user: str) -> None:
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DumpDatabase(Step[Nothing]):
+class DumpDatabase(PlainStep):
     """Copy `database` to `backup` while it is in use, restore that for a test, and run `argv` on the result.
 
     The test is made in a database of its own beside the other, which goes again. Undoing a run does not put the copy
@@ -185,10 +185,6 @@ class DumpDatabase(Step[Nothing]):
     @override
     def undone(self) -> str:
         return "remove the copy"
-
-    @override
-    def prepare(self, host: Host) -> Nothing:
-        return Nothing()
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from installer.steps.base import Host, Nothing, Step, register
+from installer.steps.base import Host, Nothing, PlainStep, register
 from installer.steps.saved import remove_tree
 from payload.effects import sync_filesystem
 from payload.model import PYTHON_FOLDER
@@ -18,7 +18,7 @@ from payload.tarball import unpack
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnpackPython(Step[Nothing]):
+class UnpackPython(PlainStep):
     """Unpack `archive`, which the release brought and verified, to `python`, anew."""
 
     kind: ClassVar[str] = "python"
@@ -33,10 +33,6 @@ class UnpackPython(Step[Nothing]):
     @override
     def undone(self) -> str:
         return "remove it"
-
-    @override
-    def prepare(self, host: Host) -> Nothing:
-        return Nothing()
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:

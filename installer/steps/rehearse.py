@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from installer.steps.base import Host, Nothing, Step, register
+from installer.steps.base import Host, Nothing, PlainStep, register
 from installer.steps.database import back_up, check
 from installer.steps.saved import owner_ids, remove_tree
 from payload.errors import CommandError, PreflightError, StepError
@@ -17,7 +17,7 @@ from payload.errors import CommandError, PreflightError, StepError
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RehearseMigration(Step[Nothing]):
+class RehearseMigration(PlainStep):
     """Copy `database` to `copy`, which is the only thing in its folder, and run `argv` on it as `user`.
 
     The copy is taken while the database is in use. It belongs to `user` alone, and is gone afterwards.
@@ -38,10 +38,6 @@ class RehearseMigration(Step[Nothing]):
     @override
     def undone(self) -> str:
         return "remove the copy"
-
-    @override
-    def prepare(self, host: Host) -> Nothing:
-        return Nothing()
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:

@@ -12,7 +12,7 @@ from typing_extensions import override
 from installer.backup.contents import Item, Top
 from installer.backup.reader import Backup, opened
 from installer.owners import group_id, user_id
-from installer.steps.base import Host, Nothing, Step, register
+from installer.steps.base import Host, Nothing, PlainStep, register
 from installer.steps.saved import remove_tree
 from payload.digest import Digest
 from payload.effects import sync_filesystem
@@ -30,7 +30,7 @@ class Place:
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnpackBackup(Step[Nothing]):
+class UnpackBackup(PlainStep):
     """Unpack `archive`, whose list must still be `contents`, into new folders. What has no place stays in it."""
 
     kind: ClassVar[str] = "unpack-backup"
@@ -46,10 +46,6 @@ class UnpackBackup(Step[Nothing]):
     @override
     def undone(self) -> str:
         return "remove the folders that it was unpacked into"
-
-    @override
-    def prepare(self, host: Host) -> Nothing:
-        return Nothing()
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from installer.steps.base import Host, Nothing, Step, register
+from installer.steps.base import Host, Nothing, PlainStep, register
 from installer.steps.saved import remove_tree
 from payload.effects import sync_filesystem
 
@@ -24,7 +24,7 @@ _QUIET = (
 
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MakeVenv(Step[Nothing]):
+class MakeVenv(PlainStep):
     """Make `venv` anew: hash-checked wheels, no index, no network. It lies in the release, beside what runs."""
 
     kind: ClassVar[str] = "venv"
@@ -42,10 +42,6 @@ class MakeVenv(Step[Nothing]):
     @override
     def undone(self) -> str:
         return "remove it"
-
-    @override
-    def prepare(self, host: Host) -> Nothing:
-        return Nothing()
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:
