@@ -3,6 +3,7 @@
 import hashlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import threading
@@ -152,13 +153,20 @@ def test_the_time_of_a_call_is_over_for_the_agent_too(host: RealRig) -> None:
     assert not host.has(path)
 
 
-def test_a_vm_that_is_not_ready_in_time_is_ended(host: RealRig) -> None:
+def test_a_vm_that_is_not_ready_in_time_is_ended(monkeypatch: pytest.MonkeyPatch, host: RealRig) -> None:
     root, vm = make_volume(host), uuid.uuid4().hex
+    host.stop()
+    monkeypatch.setenv("PATH", f"{host.folder}:{os.environ['PATH']}")
+    host.start()
+    slow = host.folder / "qemu-system-x86_64"
+    slow.write_text(f'#!/bin/sh\nkill -STOP $$\nexec {shutil.which(slow.name)} "$@"\n')  # it never gets further
+    slow.chmod(0o755)
     body: dict[str, Any] = {"memory": 64 << 20, "cpuNum": 1, "dataVolumes": [], "nics": []}
     body["rootVolume"] = {"installPath": root, "volumeUuid": Path(root).stem}
-    assert refused(host.call("/vm/start", vmInstanceUuid=vm, seconds=0.05, **body))
+    assert refused(host.call("/vm/start", vmInstanceUuid=vm, seconds=0.5, **body))
     assert not (host.folder / "state" / "vms" / vm).exists()
     assert subprocess.run(["pgrep", "-f", vm], check=False, capture_output=True).stdout == b""
+    slow.unlink()
     assert start(host, root, vm)[1] == DONE
 
 
