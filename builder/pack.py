@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,14 +56,7 @@ def pack(path: Path, content: Content, *, signers: Sequence[PrivateKey], file_na
         BundleWriter(path, stub=stub, runtime=runtime) as writer,
     ):
         sink.emit(Advanced("pack", runtime.stat().st_size))
-        for patch in content.reduced.patches:
-            writer.add_patch(patch)
-        for staged in tree:
-            if borrowed := content.reduced.borrowed.get(staged.path):
-                writer.borrow(borrowed, path=staged.path, component=staged.component, mode=staged.mode)
-            else:
-                writer.add(staged.source, path=staged.path, component=staged.component, mode=staged.mode)
-            sink.emit(Advanced("pack", _size(staged)))
+        add_tree(writer, tree, content.reduced, sink)
         writer.finish(
             manifest=content.manifest,
             lock=content.lock,
@@ -74,6 +67,18 @@ def pack(path: Path, content: Content, *, signers: Sequence[PrivateKey], file_na
             help=needs.help,
             bases=content.reduced.bases,
         )
+
+
+def add_tree(writer: BundleWriter, tree: Iterable[Staged], reduced: Reduced, sink: Sink) -> None:
+    """Add the files of a release to a bundle, each as `reduced` has it: inside, as a patch, or left to the host."""
+    for patch in reduced.patches:
+        writer.add_patch(patch)
+    for staged in tree:
+        if borrowed := reduced.borrowed.get(staged.path):
+            writer.borrow(borrowed, path=staged.path, component=staged.component, mode=staged.mode)
+        else:
+            writer.add(staged.source, path=staged.path, component=staged.component, mode=staged.mode)
+        sink.emit(Advanced("pack", _size(staged)))
 
 
 def check(path: Path, content: Content, *, signed: bool, sink: Sink) -> VerifiedBundle:

@@ -26,6 +26,7 @@ from functools import partial
 from pathlib import Path
 
 from builder.delta import reduce
+from builder.pack import add_tree
 from builder.stage import Staged
 from payload.archive import VerifiedBundle, open_bundle
 from payload.borrow import Takeover, borrowed_entries, write_digested
@@ -149,13 +150,7 @@ def write_bundle(work: Path, target: Path, source: Path, bases: Iterable[Verifie
     with tempfile.TemporaryDirectory(dir=work) as scratch:
         reduced = reduce(tree, tuple(bases), scratch=Path(scratch), sink=NullSink())
         with BundleWriter(target, stub=lambda section: b"#!/bin/sh\n", runtime=runtime(work)) as writer:
-            for patch in reduced.patches:
-                writer.add_patch(patch)
-            for staged in tree:
-                if borrowed := reduced.borrowed.get(staged.path):
-                    writer.borrow(borrowed, path=staged.path, component=staged.component)
-                else:
-                    writer.add(staged.source, path=staged.path, component=staged.component)
+            add_tree(writer, tree, reduced, NullSink())
             writer.finish(
                 manifest=manifest(),
                 lock=lock(),

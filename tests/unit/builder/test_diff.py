@@ -34,21 +34,6 @@ def test_what_changed_between_two_bundles(tmp_path: Path) -> None:
     assert "keyring" not in lines
 
 
-def rpm(name: str, version: str, build: str) -> LockedRpm:
-    return LockedRpm(
-        name=name,
-        epoch=0,
-        version=version,
-        release="1",
-        arch="noarch",
-        upstream="base",
-        location=f"Packages/{name}.rpm",
-        digest="sha256:" + build * 64,
-        size=1,
-        requested=True,
-    )
-
-
 def wheel(name: str, version: str, build: str) -> LockedWheel:
     filename = f"{name}-{version}-py3-none-any.whl"
     digest = "sha256:" + build * 64
@@ -64,7 +49,7 @@ def test_another_build_of_the_same_version_is_a_change(tmp_path: Path) -> None:
     def release(build: str, python: str, key: str, *more: LockedRpm) -> Index:
         lock = index.lock.model_copy(
             update={
-                "rpms": (rpm("same", "1", "0"), rpm("rebuilt", "1", build), *more),
+                "rpms": (bundles.locked_rpm("same"), bundles.locked_rpm("rebuilt", build), *more),
                 "wheels": (wheel("kept", "1", "0"), wheel("again", "1", build)),
                 "python": LockedPython(version=Version(python), libc="2.17", digest="sha256:" + build * 64),
             }
@@ -74,7 +59,7 @@ def test_another_build_of_the_same_version_is_a_change(tmp_path: Path) -> None:
         )
         return index.model_copy(update={"lock": lock, "entries": (entry,)})
 
-    old, new = release("a", "3.13.1", "1"), release("b", "3.13.2", "2", rpm("new", "2", "0"))
+    old, new = release("a", "3.13.1", "1"), release("b", "3.13.2", "2", bundles.locked_rpm("new", version="2"))
     assert [*to_lines(changes(old, new))] == [
         "package: repository",
         "  + new.noarch 2-1",

@@ -6,8 +6,9 @@ from builder.lockfile import document_path, lock_path, lock_text, read_documents
 from builder.manifest import load_manifest
 from payload.digest import digest_bytes
 from payload.errors import InputError
-from payload.model import Lock, LockedDocument, LockedRpm, LockedWheel
+from payload.model import Lock, LockedDocument, LockedWheel
 from tests.unit.builder.product import Site
+from tests.unit.payload.bundles import locked_rpm
 
 PIP = LockedWheel.model_validate(
     {
@@ -19,18 +20,7 @@ PIP = LockedWheel.model_validate(
         "source": "index",
     }
 )
-RPM = LockedRpm(
-    name="qemu",
-    epoch=1,
-    version="2~rc1",
-    release="3",
-    arch="x86_64",
-    upstream="base",
-    location="Packages/q/qemu-2~rc1-3.x86_64.rpm",
-    digest=f"sha256:{'22' * 32}",
-    size=10,
-    requested=True,
-)
+RPM = locked_rpm("qemu", "2", epoch=1, version="2~rc1", release="3", arch="x86_64", size=10)
 
 
 def lock_of(site: Site) -> Lock:

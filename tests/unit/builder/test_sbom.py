@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 
 from builder.sbom import sbom_text
-from payload.model import SBOM_PATH, LockedRpm, LockedWheel
+from payload.model import SBOM_PATH, LockedWheel
 from payload.store import Store
 from tests.unit.builder.product import write_wheel
 from tests.unit.builder.test_pipeline import build
@@ -42,22 +42,11 @@ def store(tmp_path: Path) -> Store:
 def test_packages_wheels_and_images_with_purl_digest_and_license(tmp_path: Path, store: Store) -> None:
     package = build_rpm(Spec("tool", version="1.2", release="3"), tmp_path)
     wheel = write_wheel(tmp_path, "some-lib", "2.0")
+    digest, size = store.add_file(package), package.stat().st_size
+    rpm = bundles.locked_rpm("tool", epoch=2, version="1.2", release="3", digest=digest, size=size)
     lock = bundles.lock().model_copy(
         update={
-            "rpms": (
-                LockedRpm(
-                    name="tool",
-                    epoch=2,
-                    version="1.2",
-                    release="3",
-                    arch="noarch",
-                    upstream="base",
-                    location="Packages/tool.rpm",
-                    digest=store.add_file(package),
-                    size=package.stat().st_size,
-                    requested=True,
-                ),
-            ),
+            "rpms": (rpm,),
             "pip": LockedWheel(
                 environment="tools",
                 name="some-lib",

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from builder.siteplan import packages_on_host, read_site_plan
 from payload.errors import InputError, SealiftError, UsageError
 from payload.manifest import Manifest
-from payload.model import LockedRpm
 from payload.siteplan import MAX_SIZE, SitePlan
 from payload.store import Store
 from repos.header import read_header_digest, read_rpm
@@ -130,18 +129,7 @@ def test_bytes_that_are_no_plan(tmp_path: Path, noise: bytes) -> None:
 def test_only_the_very_same_package_is_on_the_host(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     made = build_rpm(Spec("tool", "1.0"), tmp_path)
-    rpm = LockedRpm(
-        name="tool",
-        epoch=0,
-        version="1.0",
-        release="1",
-        arch="noarch",
-        upstream="base",
-        location="Packages/tool.rpm",
-        digest=store.add_file(made),
-        size=made.stat().st_size,
-        requested=True,
-    )
+    rpm = bundles.locked_rpm("tool", version="1.0", digest=store.add_file(made), size=made.stat().st_size)
     assert str(read_rpm(made).nevra) == rpm.nevra
     header = read_header_digest(made)
     for said, expected in ((header, {rpm.digest: header}), ("b" * 64, {}), (None, {})):

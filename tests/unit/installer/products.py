@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.delta import OneHost, open_bases, reduce
+from builder.pack import add_tree
 from builder.stage import Staged
 from payload import effects
 from payload.errors import CommandError
@@ -170,13 +171,7 @@ def build(
     older = open_bases(bases, manifest(version, system))
     reduced = reduce(tree, older, host=host, scratch=scratch, sink=NullSink())
     with BundleWriter(path, stub=lambda section: b"#!/bin/sh\nexit 0\n", runtime=_runtime(folder)) as writer:
-        for patch in reduced.patches:
-            writer.add_patch(patch)
-        for staged in tree:
-            if borrowed := reduced.borrowed.get(staged.path):
-                writer.borrow(borrowed, path=staged.path, component=staged.component)
-            else:
-                writer.add(staged.source, path=staged.path, component=staged.component)
+        add_tree(writer, tree, reduced, NullSink())
         writer.finish(
             manifest=manifest(version, system),
             lock=lock,

@@ -17,19 +17,9 @@ from repos.offline import PACKAGES_FOLDER
 from tests.unit.payload import bundles
 
 
-def rpm(name: str, digest: str = "0") -> LockedRpm:
-    return LockedRpm(
-        name=name,
-        epoch=1,
-        version="2",
-        release="3",
-        arch="noarch",
-        upstream="base",
-        location=f"Packages/{name}-2-3.noarch.rpm",
-        digest="sha256:" + digest * 64,
-        size=1,
-        requested=True,
-    )
+def rpm(name: str, digit: str = "0") -> LockedRpm:
+    location = f"Packages/{name}-2-3.noarch.rpm"
+    return bundles.locked_rpm(name, digit, epoch=1, version="2", release="3", location=location)
 
 
 def test_an_undo_finds_the_packages_whose_files_stayed(tmp_path: Path) -> None:

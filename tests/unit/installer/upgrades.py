@@ -7,11 +7,11 @@ from pathlib import Path
 
 from payload.archive import VerifiedBundle, open_bundle
 from payload.digest import digest_bytes
-from payload.model import Base, Borrowed, LockedRpm, Source
+from payload.model import Base, Borrowed, Source
 from payload.trust import Keyring, PrivateKey
 from payload.version import Version
 from payload.writer import BundleWriter
-from tests.unit.payload.bundles import HELP, lock, runtime
+from tests.unit.payload.bundles import HELP, lock, locked_rpm, runtime
 from tests.unit.repos.manifests import manifest
 
 INSIDE = {
@@ -24,18 +24,7 @@ INSIDE = {
 TAKEN, TAKEN_PATH = os.urandom(300_000), "repository/Packages/taken-1-1.noarch.rpm"
 SOURCE_PATH = "repository/Packages/taken-as-it-was-called.rpm"
 LEFT_PATH = "repository/Packages/left-1-1.noarch.rpm"
-LEFT = LockedRpm(
-    name="left",
-    epoch=0,
-    version="1",
-    release="1",
-    arch="noarch",
-    upstream="base",
-    location="left-1-1.noarch.rpm",
-    digest="sha256:" + "3" * 64,
-    size=16,
-    requested=True,
-)
+LEFT = locked_rpm("left", "3", location="left-1-1.noarch.rpm", size=16)
 
 
 def upgrade_bundle(folder: Path) -> VerifiedBundle:

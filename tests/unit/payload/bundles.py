@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 from payload.manifest import Manifest
-from payload.model import Lock, LockedWheel
+from payload.model import Lock, LockedRpm, LockedWheel
 from payload.trust import Keyring, PrivateKey
 from payload.writer import BundleWriter
 
@@ -39,6 +39,23 @@ def lock() -> Lock:
         environment="tools", name="pip", version="1", filename="pip-1-py3-none-any.whl", digest=digest, source="index"
     )
     return Lock(manifest=digest, rpms=(), wheels=(), pip=pip, images=())
+
+
+def locked_rpm(name: str, digit: str = "0", **changes: object) -> LockedRpm:
+    """A package of a lock, with some of its fields replaced; `digit` is all of its digest."""
+    document: dict[str, object] = {
+        "name": name,
+        "epoch": 0,
+        "version": "1",
+        "release": "1",
+        "arch": "noarch",
+        "upstream": "base",
+        "location": f"Packages/{name}.rpm",
+        "digest": "sha256:" + digit * 64,
+        "size": 1,
+        "requested": True,
+    }
+    return LockedRpm.model_validate(document | changes)
 
 
 def runtime(folder: Path) -> Path:

@@ -14,24 +14,13 @@ from payload.digest import digest_bytes
 from payload.errors import IntegrityError
 from payload.format import TRAILER_SIZE, Trailer
 from payload.index import decode_index, decode_signatures, encode_index, encode_signatures
-from payload.model import Base, Blob, Borrowed, Chunk, Index, LockedRpm, Source
+from payload.model import Base, Blob, Borrowed, Chunk, Index, Source
 from payload.trust import Keyring, PrivateKey
 from payload.version import Version
-from tests.unit.payload.bundles import build
+from tests.unit.payload.bundles import build, locked_rpm
 
 KEY = PrivateKey.generate()
-LEFT = LockedRpm(
-    name="left",
-    epoch=0,
-    version="1",
-    release="1",
-    arch="noarch",
-    upstream="base",
-    location="left.rpm",
-    digest="sha256:" + "2" * 64,
-    size=1,
-    requested=True,
-)
+LEFT = locked_rpm("left", "2")
 
 
 @pytest.fixture(scope="module")
