@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from installer.layout import Layout
-from installer.steps.postgresql import PROGRAMS, Postgresql
+from installer.steps import Host
+from installer.steps.postgresql import DUMP_NAME, PROGRAMS, Postgresql, client
 from payload.effects import child_environment
-from payload.errors import InputError
+from payload.errors import InputError, SealiftError
 from payload.events import Note, Sink
 from payload.manifest import Manifest, PostgresqlKeys
 
@@ -52,6 +54,25 @@ def _at(config: dict[str, Any], key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError(f"{key} is no text")
     return value
+
+
+def dump_size(database: Postgresql | None, layout: Layout, user: str, host: Host) -> int:
+    """Bytes to reckon with for a copy of `database`: as many as its server has for it. A copy has no indexes and is
+    compressed, so it is smaller. Where the server does not say, twice the largest copy that is kept here.
+
+    Changes nothing, but for a folder for the password that is gone on return.
+    """
+    if database is None:
+        return 0
+    folder = Path(tempfile.mkdtemp(prefix=f"{layout.product}-", dir="/run"))
+    try:
+        with client(database, folder, user, host.run) as tools:
+            return tools.size()
+    except (SealiftError, OSError, ValueError) as error:
+        kept = [path.stat().st_size for path in layout.state_dir.glob(f"backup/*/kept/{DUMP_NAME}")]
+        text = f"the size of the database {database.name} is not known; the room for its copy is guessed"
+        host.sink.emit(Note(f"{text}: {error}", "warning"))
+        return 2 * max(kept, default=0)
 
 
 def copyable(database: Postgresql | None, sink: Sink) -> Postgresql | None:

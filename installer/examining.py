@@ -30,6 +30,7 @@ def look(session: Session, offer: Offer) -> Facts:
         tools=tuple(wanted_tools(offer)),
         ports=wants.ports,
         modules=wants.kernel_modules,
+        settings=tuple(each.key for each in offer.settings),
         conflicts=wants.conflicts,
         virtualization=wants.virtualization,
         programs={check.id: check.command for check in wants.check if check.command},
@@ -39,9 +40,17 @@ def look(session: Session, offer: Offer) -> Facts:
 
 
 def examine_host(
-    session: Session, mode: Mode, offer: Offer, facts: Facts, *, preview: Preview = NO_CHANGE, packages: bool
+    session: Session,
+    mode: Mode,
+    offer: Offer,
+    facts: Facts,
+    *,
+    preview: Preview = NO_CHANGE,
+    packages: bool,
+    dump_size: int = 0,
 ) -> tuple[Result, ...]:
-    """The results of all checks of a run; `packages`: some have to be installed, as far as is known by `preview`."""
+    """The results of all checks of a run; `packages`: some have to be installed, as far as is known by `preview`.
+    `dump_size`: see `Subject`."""
     layout = session.layout
     database = offer.manifest.server.database
     path = layout.data_dir / database.path if database else None
@@ -54,6 +63,7 @@ def examine_host(
             created=session.bundle.index.created,
             state=session.state,
             database_size=path.stat().st_size if path and path.is_file() else 0,
+            dump_size=dump_size,
             taken=taken(session, offer),
             packages_to_install=packages,
             preview=preview,

@@ -6,11 +6,12 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from installer.answers import Answers, Sources, read_answers_file, read_kept, resolve
 from installer.config_ahead import config_result, shipped_config
 from installer.cut_off import asked_by, settled
-from installer.elsewhere import configured, copyable
+from installer.elsewhere import configured, copyable, dump_size
 from installer.examining import examine_host, look
 from installer.facts import homes
 from installer.lock import exclusive
@@ -127,16 +128,16 @@ def prepare(session: Session, environment: Mapping[str, str]) -> Prepared:
         downgrade_to=before,
         rehearsal=elsewhere.rehearsal if elsewhere else None,
     )
-    site = _site(session, offer, base)
+    site = replace(_site(session, offer, base), elsewhere=copyable(elsewhere, session.sink))
     if meaning == "same":
         return _same_again(session, offer, answers, site)
-    chosen, results = _choose(session, meaning, offer, answers)
+    room = dump_size(site.elsewhere, session.layout, offer.manifest.user, session.host)
+    chosen, results = _choose(session, meaning, offer, answers, room)
     if meaning == "install" or session.state is None:
         exists = offer.manifest.user in site.homes
         plan = plan_install(site, offer, chosen, user_exists=exists)
     else:
         newer = _installed_newer(session, session.state, offer) if meaning == "downgrade" else None
-        site = replace(site, elsewhere=copyable(elsewhere, session.sink))
         plan = plan_upgrade(site, offer, chosen, session.state, newer)
     results += (config_result(plan, session.request.config_conflicts),)
     return Prepared(plan, meaning, offer, answers, results, outlook=chosen.outlook)
@@ -217,15 +218,19 @@ def _answers(session: Session, environment: Mapping[str, str], meaning: Meaning)
     return resolve(session.bundle.index.manifest.answers, questions, sources)
 
 
-def _choose(session: Session, mode: Mode, offer: Offer, answers: Answers) -> tuple[Chosen, tuple[Result, ...]]:
-    """Where packages come from and what installing them does, and what of the host does not fit.
+def _choose(
+    session: Session, mode: Mode, offer: Offer, answers: Answers, room: int = 0
+) -> tuple[Chosen, tuple[Result, ...]]:
+    """Where packages come from and what installing them does, and what of the host does not fit; `room` is for a copy
+    of a database elsewhere.
 
     The package manager is asked only on a host that fits otherwise.
     """
     mirror, bundle_first = chosen_mirror(session.request, session.state)
     missing = missing_packages(offer)
     facts = look(session, offer)
-    results = examine_host(session, mode, offer, facts, packages=missing != ())
+    examine = partial(examine_host, session, mode, offer, facts, packages=missing != (), dump_size=room)
+    results = examine()
     outlook = NOTHING_TO_DO
     if missing is not None and not any(finding.strict for finding in findings_of(results)):
         state = session.state
@@ -233,7 +238,7 @@ def _choose(session: Session, mode: Mode, offer: Offer, answers: Answers) -> tup
         at_hand = kept_packages(session.layout.release(state.current) if state else offer.release)
         wish = Wish(missing, mirror, offer.release, own, bundle_first, session.request.allow_removals, at_hand)
         outlook = _look_ahead(session, offer, wish)
-        results = examine_host(session, mode, offer, facts, preview=outlook.preview, packages=missing != ())
+        results = examine(preview=outlook.preview)
     older = _older_source(session, offer)
     shipped = shipped_config(session.layout, session.state) if session.state else {}
     return Chosen(answers.values, answers.generated, outlook, older, mirror, bundle_first, shipped), results

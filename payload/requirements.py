@@ -30,6 +30,7 @@ KNOWN_CHECKS: dict[str, KnownCheck] = {
     "libc": KnownCheck("the C library is new enough for the compiled wheels", "strict"),
     "kernel": KnownCheck("the kernel is new enough", "strict"),
     "kernel-modules": KnownCheck("the kernel has the modules that are wanted", "strict"),
+    "kernel-settings": KnownCheck("the kernel has the settings that the product changes", "strict"),
     "container": KnownCheck("this is a host, not a container that shares its kernel", "advisory"),
     "cpus": KnownCheck("enough processors", "strict"),
     "cpu-flags": KnownCheck("the processor has the features that are wanted", "strict"),

@@ -27,7 +27,7 @@ def gather(host: Host, root: Path, wanted: Wanted) -> Facts:
         identity = pool.submit(look_at_identity, host, wanted.users)
         clock = pool.submit(look_at_clock, host)
         programs = {name: pool.submit(fault, host, *argv) for name, argv in wanted.programs.items()}
-        kernel = look_at_kernel(wanted.modules, virtualization=wanted.virtualization)
+        kernel = look_at_kernel(wanted.modules, wanted.settings, virtualization=wanted.virtualization)
         file_systems = tuple(file_system(path) for path in wanted.paths)
         return Facts(
             system=system.result(),

@@ -20,7 +20,7 @@ _SYS = Path("/proc/sys")
 VIRTUALIZATION_DEVICE = Path("/dev/kvm")
 
 
-def look_at_kernel(modules: Iterable[str], *, virtualization: bool) -> Kernel:
+def look_at_kernel(modules: Iterable[str], settings: Iterable[str], *, virtualization: bool) -> Kernel:
     """Look at the kernel; changes nothing."""
     return Kernel(
         cgroups=_cgroups(Path("/sys/fs/cgroup")),
@@ -28,6 +28,7 @@ def look_at_kernel(modules: Iterable[str], *, virtualization: bool) -> Kernel:
         pid_max=number(_SYS / "kernel/pid_max"),
         inotify_instances=number(_SYS / "fs/inotify/max_user_instances"),
         modules=tuple(name for name in modules if _has_module(name)),
+        unknown_settings=tuple(key for key in settings if not _setting(key).exists()),
         virtualization=virtualization_state(VIRTUALIZATION_DEVICE) if virtualization else None,
         bad_devices=tuple(path for path, numbers in _DEVICES.items() if not _is_device(path, numbers)),
         ptys=_opens(Path("/dev/ptmx")),
@@ -70,6 +71,11 @@ def _has_module(name: str) -> bool:
     lists = text(folder / "modules.builtin") + text(folder / "modules.dep")
     files = (line.partition(":")[0].rpartition("/")[2].partition(".ko")[0] for line in lists.splitlines())
     return any(each.replace("-", "_") == name for each in files)
+
+
+def _setting(key: str) -> Path:
+    """Where the kernel shows a setting. A dot in the name of one, as of a network device, is written `/` in a key."""
+    return _SYS / key.translate({ord("."): "/", ord("/"): "."})
 
 
 def _is_device(path: str, numbers: tuple[int, int]) -> bool:

@@ -19,6 +19,8 @@ class Wanted:
     tools: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     modules: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    """Of the kernel, such as `net.ipv4.ip_forward`."""
     conflicts: tuple[str, ...] = ()
     """Patterns of packages' names."""
     virtualization: bool = False
@@ -79,6 +81,8 @@ class Kernel:
     inotify_instances: int | None
     modules: tuple[str, ...]
     """Those of the wanted modules that are loaded, built in, or can be loaded."""
+    unknown_settings: tuple[str, ...]
+    """Those of the wanted settings that it does not have."""
     virtualization: str | None
     """`ok`, or why virtual machines cannot run. None: nobody asked."""
     bad_devices: tuple[str, ...]

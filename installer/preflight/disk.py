@@ -32,6 +32,7 @@ def needs(subject: Subject) -> dict[Path, int]:
         wanted[layout.state_dir] += preview.download_size  # the package manager's own copies, while it works
         wanted[layout.root / TEMP_FOLDER] += offer.wheels_size
     wanted[layout.state_dir] += 3 * subject.database_size  # its backup, that restored for a test, and what it becomes
+    wanted[layout.state_dir] += subject.dump_size
     return {path: size for path, size in wanted.items() if size}
 
 

@@ -58,6 +58,13 @@ def kernel_modules(subject: Subject) -> Iterator[Misfit]:
         yield Misfit(f"the kernel has no module {name}", f"{name} can be loaded", f"modprobe -v {name}")
 
 
+def kernel_settings(subject: Subject) -> Iterator[Misfit]:
+    """Some come with a module, and are not there before it is loaded."""
+    for key in subject.facts.kernel.unknown_settings:
+        fix = f"load the module that brings it and have it loaded at boot (/etc/modules-load.d); then: sysctl {key}"
+        yield Misfit(f"the kernel has no setting {key}", "it can be set", fix)
+
+
 def container(subject: Subject) -> Iterator[Misfit]:
     """Containers share a kernel that nothing in them can change."""
     if (kind := subject.facts.system.container) is not None:

@@ -38,6 +38,9 @@ class Subject:
     """When the bundle was made, seconds since the epoch."""
     state: State | None
     database_size: int = 0
+    """Bytes of the product's own database file."""
+    dump_size: int = 0
+    """Bytes that the copy of a database elsewhere may have."""
     taken: Taken = Taken()
     packages_to_install: bool = True
     preview: Preview = NO_CHANGE

@@ -16,6 +16,7 @@ FINDERS: Mapping[str, Find] = {
     "libc": machine.libc,
     "kernel": machine.kernel,
     "kernel-modules": machine.kernel_modules,
+    "kernel-settings": machine.kernel_settings,
     "container": machine.container,
     "cpus": machine.cpus,
     "cpu-flags": machine.cpu_flags,

@@ -26,6 +26,7 @@ PROGRAMS = ("pg_dump", "pg_restore", "psql")
 DUMP_NAME = "database.dump"
 _PASSWORDS = "passwords"
 _TIMEOUT = 4 * 3600
+_ANSWER = 60.0
 _LOCK_WAIT = "60s"
 _CREATE = """\\set ON_ERROR_STOP on
 select format('create database %I template template0 encoding %L lc_collate %L lc_ctype %L',
@@ -39,6 +40,7 @@ where datname = :'name' and shobj_description(oid, 'pg_database') = :'mark' \\ge
 """
 _MARK = "a copy on which an upgrade is tried; it may go"
 """How a rehearsal's database is told from one of somebody else with its name, which is never dropped."""
+_SIZE = "select pg_database_size(current_database());\n"
 _MAY_CREATE = "select rolcreatedb or rolsuper from pg_roles where rolname = current_user;\n"
 
 
@@ -84,6 +86,10 @@ class Client:
         file, wait = f"--file={self.dump}", f"--lock-wait-timeout={_LOCK_WAIT}"
         self._call("pg_dump", "--format=custom", "--no-password", wait, file, f"--dbname={self.database.url}")
 
+    def size(self) -> int:
+        """Bytes that the server keeps for the database, its indexes included."""
+        return int(self._query(_SIZE, timeout=_ANSWER).output)
+
     def may_create(self) -> bool:
         """May the product's user of the database make another one, to try a copy in?"""
         return self._query(_MAY_CREATE).output.strip() == "t"
@@ -123,15 +129,15 @@ class Client:
         """What the product's own commands need to reach the database without its password in their words."""
         return {"HOME": str(self.folder), "PGPASSFILE": str(self.folder / _PASSWORDS), "PGCONNECT_TIMEOUT": "30"}
 
-    def _query(self, statement: str) -> Completed:
+    def _query(self, statement: str, *, timeout: float = _TIMEOUT) -> Completed:
         name = urlsplit(self.database.rehearsal).path[1:]
         words = ("--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align")
         variables = (f"--set=name={name}", f"--set=mark={_MARK}")
-        return self._call("psql", *words, *variables, f"--dbname={self.database.url}", stdin=statement)
+        return self._call("psql", *words, *variables, f"--dbname={self.database.url}", stdin=statement, timeout=timeout)
 
-    def _call(self, *words: str | Path, stdin: str | None = None) -> Completed:
+    def _call(self, *words: str | Path, stdin: str | None = None, timeout: float = _TIMEOUT) -> Completed:
         argv = tuple(map(str, words))
-        return self.run(argv, stdin=stdin, env=self.environment(), cwd=self.folder, timeout=_TIMEOUT, user=self.user)
+        return self.run(argv, stdin=stdin, env=self.environment(), cwd=self.folder, timeout=timeout, user=self.user)
 
 
 @contextmanager

@@ -139,6 +139,7 @@ def test_this_very_machine(host: Host, tmp_path: Path) -> None:
             paths=(tmp_path,),
             users=("root", "no-such-user"),
             tools=("getent", "no-such-tool"),
+            settings=("kernel.pid_max", "net.ipv4.conf.lo.forwarding", "no.such/setting", "kernel.no-such"),
             programs={"x": ("false",)},
         )
         facts = gather(host, Path("/"), wanted)
@@ -147,4 +148,5 @@ def test_this_very_machine(host: Host, tmp_path: Path) -> None:
     assert facts.refusals == {"x": "false exited with 1"}
     assert facts.system.memory_mb > 0 and facts.kernel.open_files > 0 and facts.kernel.bad_devices == ()
     assert facts.identity.umask == mask
+    assert facts.kernel.unknown_settings == ("no.such/setting", "kernel.no-such")
     assert facts_from_json(facts.to_json()) == facts

@@ -62,6 +62,7 @@ FACTS = Facts(
         pid_max=4_194_304,
         inotify_instances=128,
         modules=("tun",),
+        unknown_settings=(),
         virtualization="ok",
         bad_devices=(),
         ptys=True,

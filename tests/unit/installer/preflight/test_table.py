@@ -37,6 +37,7 @@ MISFITS: Mapping[str, tuple[str | None, Mapping[str, Any]]] = {
     "libc": ("system", {"libc": "2.16"}),
     "kernel": ("system", {"kernel": "5.4.17-1.el9"}),
     "kernel-modules": ("kernel", {"modules": ()}),
+    "kernel-settings": ("kernel", {"unknown_settings": ("net.bridge.bridge-nf-call-iptables",)}),
     "container": ("system", {"container": "docker"}),
     "cpus": ("system", {"cpus": 3}),
     "cpu-flags": ("system", {"cpu_flags": ("avx",)}),
@@ -187,7 +188,7 @@ def test_disk_is_summed_by_file_system() -> None:
     silent = replace(some, preview=replace(preview, installed_size=None))
     # Content without packages 80, runtime 50, environment 4 x 10, wheels unpacked by pip 10, slack 32. Packages: 6 for
     # the package manager's copies; 6 that stay, or all 20; installed 30, or 4 x 6 where the package manager is silent.
-    for subject, need in ((some, 254), (every, 268), (silent, 248)):
+    for subject, need in ((some, 254), (every, 268), (silent, 248), (replace(some, dump_size=7 * MB), 261)):
         for free, wanted in ((need - 1, ["disk-space"]), (need, [])):
             systems = tuple(file_system(path, free=free * MB) for path in PATHS)
             assert ids(changed(subject=subject, file_systems=systems)) == wanted

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from installer.elsewhere import dump_size
+from installer.layout import Layout
 from installer.steps import DumpDatabase, Host, Nothing
-from installer.steps.postgresql import PROGRAMS, Client, Postgresql, client, keep_private
+from installer.steps.postgresql import DUMP_NAME, PROGRAMS, Client, Postgresql, client, keep_private
 from payload import effects
 from payload.errors import CommandError, PreflightError
 from payload.events import Event, Note
@@ -85,6 +87,29 @@ def test_the_copy_is_roots_and_loads(site: Site) -> None:
     assert step.backup.stat().st_mode & 0o7777 == 0o600
     assert step.backup.stat().st_uid == 0
     assert "COPY public.rows" in site.run(("pg_restore", "--file=-", str(step.backup))).output
+
+
+def test_the_room_for_a_copy_is_asked_of_the_server(site: Site, tmp_path: Path) -> None:
+    site.sql("insert into rows select generate_series(4, 40000)", "create index on rows (n)")
+    layout = Layout.of("app", root=tmp_path)
+    room = dump_size(site.database, layout, USER, site.host)
+    site.step.apply(site.host, site.step.prepare(site.host))
+    assert 0 < site.step.backup.stat().st_size < room == int(site.sql("select pg_database_size('postgres')"))
+    assert dump_size(None, layout, USER, site.host) == 0
+    assert site.notes.events == []
+    assert not list(Path("/run").glob("app-*"))
+
+
+def test_of_a_server_that_does_not_answer_the_last_copy_is_twice_as_large(site: Site, tmp_path: Path) -> None:
+    layout = Layout.of("app", root=tmp_path)
+    away = Postgresql("postgresql://nobody@/gone?host=/nowhere")
+    assert dump_size(away, layout, USER, site.host) == 0
+    for run, size in (("1", 10), ("2", 4)):
+        layout.kept(run).mkdir(parents=True)
+        (layout.kept(run) / DUMP_NAME).write_bytes(bytes(size))
+    assert dump_size(away, layout, USER, site.host) == 20
+    assert ["the size of the database gone is not known" in str(note) for note in site.notes.events] == [True, True]
+    assert not list(Path("/run").glob("app-*"))
 
 
 def test_the_migration_is_tried_on_the_copy(site: Site) -> None:
