@@ -306,6 +306,25 @@ def test_a_killed_stub_takes_the_runtime_and_its_folder_along(shell: str, tmp_pa
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.parametrize("shell", ["dash", "bash", "bash-posix", "zsh"])  # busybox takes its own tar
+def test_a_stub_that_is_killed_while_it_unpacks_leaves_nothing(shell: str, bundle: Path, tmp_path: Path) -> None:
+    scratch, tools = tmp_path / "scratch", tmp_path / "tools"
+    for folder in (scratch, tools):
+        folder.mkdir()
+    go_on = tmp_path / "go on"
+    os.mkfifo(go_on)
+    (tools / "tar").write_text(f'#!/bin/sh\necho unpacking\nread -r _ <"{go_on}"\nexec /bin/tar "$@"\n')
+    (tools / "tar").chmod(0o755)
+    env = os.environ | {"TMPDIR": str(scratch), "PATH": f"{tools}:{os.environ['PATH']}"}
+    with subprocess.Popen([*SHELLS[shell], bundle], stdout=subprocess.PIPE, text=True, env=env) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "unpacking\n"
+        child.kill()  # and nobody waits for it yet: it is a zombie
+        go_on.write_text("\n")
+        assert child.stdout.read() == ""  # to its end: when the last process of the stub is gone
+    assert list(scratch.iterdir()) == []
+
+
 def test_a_runtime_whose_stub_was_gone_before_it_looked_does_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "unpacked"
     folder.mkdir()
