@@ -47,17 +47,19 @@ class CutOff:
 
 
 def unfinished(layout: Layout) -> tuple[CutOff, ...]:
-    """Runs that a crash cut off, newest first.
+    """Runs that a crash cut off: the one that did not get to its commit, then those that are only to be tidied up.
+
+    There is at most one of the first kind, since no run begins before that is at an end. So the order does not rest on
+    the names of journals, which are times by a clock that may have been set back.
 
     Raises:
         IntegrityError: a journal is damaged or from a newer installer.
     """
     if not layout.journal_dir.is_dir():
         return ()
-    read = ((path, read_journal(path)) for path in sorted(layout.journal_dir.glob("*.jsonl"), reverse=True))
-    return tuple(
-        CutOff(path, history, history.begun) for path, history in read if history.begun and not history.finished
-    )
+    read = ((path, read_journal(path)) for path in sorted(layout.journal_dir.glob("*.jsonl")))
+    found = (CutOff(path, history, history.begun) for path, history in read if history.begun and not history.finished)
+    return tuple(sorted(found, key=lambda cut: cut.committed))
 
 
 def recover(layout: Layout, host: Host) -> tuple[Outcome, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 
 from installer.dialogue import Dialogue
@@ -80,14 +81,16 @@ def new_trust(session: Session) -> NewFile | None:
 
 
 def new_run(layout: Layout) -> str:
-    """A name for a run that no earlier one has: the time, and a number when two fall into one second."""
+    """A name for a run that nothing of an earlier one has: the time, and a number if that second was there before, by
+    a clock that was set back or by two runs within it. It is a label: no order is told by it."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    names = (stamp, *(f"{stamp}-{n}" for n in range(2, 1000)))
-    return next(
-        name
-        for name in names
-        if not (layout.journal_dir / f"{name}.jsonl").exists() and not log_path(layout, name).exists()
-    )
+    names = chain((stamp,), (f"{stamp}-{n}" for n in count(2)))
+    return next(name for name in names if not any(path.exists() for path in _left_by(layout, name)))
+
+
+def _left_by(layout: Layout, run: str) -> tuple[Path, ...]:
+    """What a run of that name leaves, or brought along in a backup of another host."""
+    return layout.journal_dir / f"{run}.jsonl", log_path(layout, run), layout.kept(run)
 
 
 def log_path(layout: Layout, run: str) -> Path:

@@ -26,11 +26,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from management.server.commanderror import CommandError
 
-AUTHORITY_DAYS = 20 * 365
-NODE_DAYS = 397
+AUTHORITY_LASTS = timedelta(days=20 * 365)
+NODE_LASTS = timedelta(days=397)
 RENEWED_BEFORE = timedelta(days=60)
-# Clocks of clients may be behind.
-BACKDATED = timedelta(days=1)
+# Clocks of clients may be behind, and this host's own may have been ahead. An authority is not made anew for that.
+NODE_BACKDATED = timedelta(days=1)
+AUTHORITY_BACKDATED = timedelta(days=20 * 365)
 
 
 class CertificateError(CommandError):
@@ -57,10 +58,11 @@ class Certificates:
         return self.folder / "node.pem"
 
     def ensure(self, names: Iterable[str], moment: datetime | None = None) -> tuple[str, ...]:
-        """Make what is missing, is about to expire, or does not name all of `names`. Returns what was made.
+        """Make what is missing, is not valid yet, is about to expire, or does not name all of `names`. Returns what was
+        made.
 
         Raises:
-            CertificateError: there is a part of an authority only.
+            CertificateError: there is a part of an authority only, or its time is over.
         """
         moment, wanted, made = moment or datetime.now(UTC), _general_names(names), []
         self.folder.mkdir(mode=0o700, exist_ok=True)
@@ -103,12 +105,13 @@ class Certificates:
             named = current.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except (FileNotFoundError, ValueError, InvalidSignature, x509.ExtensionNotFound):
             return False
-        return set(wanted) <= set(named) and current.not_valid_after_utc - moment > RENEWED_BEFORE
+        begun = current.not_valid_before_utc <= moment  # else it was made when the clock was ahead
+        return begun and set(wanted) <= set(named) and current.not_valid_after_utc - moment > RENEWED_BEFORE
 
     def _make_authority(self, moment: datetime) -> None:
         key, name = generate_private_key(SECP256R1()), _name(f"Sealift authority {os.urandom(4).hex()}")
         certificate = (
-            _builder(name, name, key, moment, AUTHORITY_DAYS)
+            _builder(name, name, key, moment - AUTHORITY_BACKDATED, moment + AUTHORITY_LASTS)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -123,10 +126,13 @@ class Certificates:
         if not isinstance(signer, EllipticCurvePrivateKey):
             raise CertificateError(f"{self.authority_key} is not a key on an elliptic curve")
         key = generate_private_key(SECP256R1())
-        days = min(NODE_DAYS, (authority.not_valid_after_utc - moment).days)
+        if (last := authority.not_valid_after_utc) <= moment:
+            text = f"{self.authority} was valid until {last:%Y-%m-%d}; by this host's clock it is {moment:%Y-%m-%d}"
+            raise CertificateError(f"{text}: set the clock, or use rotate-certificates --authority")
+        ends = min(moment + NODE_LASTS, last)
         issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
         certificate = (
-            _builder(_name("Sealift management node"), authority.subject, key, moment, days)
+            _builder(_name("Sealift management node"), authority.subject, key, moment - NODE_BACKDATED, ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -138,7 +144,7 @@ class Certificates:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: EllipticCurvePrivateKey, moment: datetime, days: int
+    subject: x509.Name, issuer: x509.Name, key: EllipticCurvePrivateKey, begins: datetime, ends: datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -146,8 +152,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(moment - BACKDATED)
-        .not_valid_after(moment + timedelta(days=days))
+        .not_valid_before(begins)
+        .not_valid_after(ends)
     )
 
 

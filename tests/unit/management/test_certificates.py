@@ -43,6 +43,16 @@ def test_another_name_or_the_end_of_its_time_makes_a_new_node(certificates: Cert
     assert certificates.authority.read_bytes() == authority
 
 
+def test_a_clock_that_was_ahead_leaves_no_certificate_that_is_not_valid_yet(certificates: Certificates) -> None:
+    now = datetime.now(UTC)
+    assert certificates.ensure(NAMES, now + timedelta(days=360)) == ("node",)
+    assert certificates.ensure(NAMES, now) == ("node",)
+    assert certificates.ensure(NAMES, now) == ()
+    with pytest.raises(CertificateError, match="set the clock"):
+        certificates.ensure(NAMES, now + timedelta(days=30 * 365))
+    assert certificates.ensure(NAMES, now) == ()
+
+
 def test_rotation(certificates: Certificates) -> None:
     node, authority = certificates.node.read_bytes(), certificates.authority.read_bytes()
     assert certificates.rotate(NAMES, authority=False) == ("node",)
