@@ -25,6 +25,7 @@ LONG: Mapping[str, tuple[str, ...]] = {
         COMMANDS["/sftpbackupstorage/download"],
         *sorted(ALIASES),
     ),
+    "org.zstack.header.vm.APIMigrateVmMsg": (COMMANDS["/vm/migrate"],),
 }
 """The calls of this release that move whole disks, and the inner work that takes their time."""
 

@@ -1,6 +1,6 @@
 """Making, starting, stopping and destroying VMs: flows whose context is `vmUuid`, `hostUuid` and a wish."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -151,9 +151,18 @@ def _make_volumes(node: "Node", context: Context) -> None:
 
 
 def _start_on_host(node: "Node", context: Context) -> None:
+    body = told_to(node, context["vmUuid"], context["hostUuid"])
+    try:
+        call_host(node, context["hostUuid"], "/vm/start", body)
+    except ApiError as error:
+        where = f"VM[uuid:{context['vmUuid']}] on host[uuid:{context['hostUuid']}]"
+        raise ApiError("HOST.1005", where, error) from error
+
+
+def told_to(node: "Node", vm_uuid: str, host_uuid: str) -> dict[str, Any]:
+    """The VM as the host's agent is told it, to run it there."""
     with node.database.read() as session:
-        vm = session.get_one(VmInstanceVO, context["vmUuid"])
-        host = session.get_one(HostVO, context["hostUuid"])
+        vm, host = session.get_one(VmInstanceVO, vm_uuid), session.get_one(HostVO, host_uuid)
         interfaces = (
             select(VmNicVO, L2NetworkVO.physicalInterface)
             .join(L3NetworkVO, L3NetworkVO.uuid == VmNicVO.l3NetworkUuid)
@@ -165,11 +174,7 @@ def _start_on_host(node: "Node", context: Context) -> None:
             commands.nic(nic, commands.bridge_name(interface))
             for nic, interface in session.execute(interfaces).tuples()
         ]
-    body = commands.start(vm, volumes_of(node, vm.uuid), nics, host.managementIp)
-    try:
-        call_host(node, host.uuid, "/vm/start", body)
-    except ApiError as error:
-        raise ApiError("HOST.1005", f"VM[uuid:{vm.uuid}] on host[uuid:{host.uuid}]", error) from error
+    return commands.start(vm, volumes_of(node, vm.uuid), nics, host.managementIp)
 
 
 def _destroy_on_host(node: "Node", context: Context) -> None:

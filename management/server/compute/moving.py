@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from management.server.agentcalls import call_host
 from management.server.compute import placement, places, removal, snapshots, states
-from management.server.compute.lifecycle import fall_back, now_running, volumes_of
+from management.server.compute.lifecycle import fall_back, now_running, told_to, volumes_of
 from management.server.errors import ApiError
 from management.server.flows import Context, Step, run_flow
 from management.server.models.hosts import HostVO
@@ -69,6 +69,7 @@ def _move(node: "Node", context: Context) -> None:
         "srcHostIp": source,
         "destHostIp": target,
         "storageMigrationPolicy": "FullCopy",
+        "vm": told_to(node, context["vmUuid"], context["hostUuid"]),
     }
     call_host(node, context["from"], "/vm/migrate", body)
 

@@ -10,7 +10,8 @@ import tempfile
 import time
 import uuid
 from abc import ABC, abstractmethod
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,17 @@ def free_port() -> int:
 class Rig(ABC):
     """An agent of a host (`host`) or of a backup storage (`storage`) that runs, a folder, and a place for results."""
 
-    def __init__(self, kind: str, address: str = "127.0.0.1", port: int = 0, token: str = TOKEN) -> None:
+    def __init__(
+        self, kind: str, address: str = "127.0.0.1", port: int = 0, token: str = TOKEN, root: Path | None = None
+    ) -> None:
+        """`root` is where its storage seems to be, for hosts of one cluster have theirs at the same path."""
         self.kind = kind
         self.port = port or free_port()
         self.client = AgentClient(address, self.port, token)
         # Short: the path of a socket in it has at most 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="agent-", dir="/var/tmp"))
-        self.root = self.folder / "storage"
+        self.storage = self.folder / "storage"
+        self.root = root or self.storage
         self._stack = ExitStack()
         self._callbacks = Callbacks()
         server, self._url = self._callbacks.serve()
@@ -83,9 +88,11 @@ class Rig(ABC):
 
 
 class SimulatedRig(Rig):
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.host = Simulator("127.0.0.1", self.port, TOKEN)
+    def __init__(
+        self, kind: str, address: str = "127.0.0.1", port: int = 0, token: str = TOKEN, root: Path | None = None
+    ) -> None:
+        super().__init__(kind, address, port, token, root)
+        self.host = Simulator(address, self.port, token)
 
     def start(self) -> None:
         self.host.start()
@@ -98,10 +105,15 @@ class SimulatedRig(Rig):
 
 
 class RealRig(Rig):
-    """The agent's own process, as its unit starts it."""
+    """The agent's own process, as its unit starts it; in the network of the process `network`, if that is given."""
 
-    def __init__(self, kind: str, address: str = "127.0.0.1", port: int = 0, token: str = TOKEN) -> None:
-        super().__init__(kind, address, port, token)
+    network: int | None = None
+
+    def __init__(
+        self, kind: str, address: str = "127.0.0.1", port: int = 0, token: str = TOKEN, root: Path | None = None
+    ) -> None:
+        super().__init__(kind, address, port, token, root)
+        self.storage.mkdir()
         self.log = self.folder / "log"
         (self.folder / "token").write_text(token + "\n")
         config = {
@@ -122,6 +134,12 @@ class RealRig(Rig):
 
     def start(self) -> None:
         argv = [sys.executable, "-P", "-m", f"sealift_{self.kind}_agent", "--config", str(self.folder / "agent.json")]
+        if self.root != self.storage:
+            # What other processes see at that path is another host's.
+            mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+            argv = ["unshare", "--mount", "sh", "-c", mount, "sh", str(self.storage), str(self.root), *argv]
+        if self.network is not None:
+            argv = ["nsenter", "-t", str(self.network), "-n", "--", *argv]
         environment = {**os.environ, "PYTHONPATH": str(AGENTS / self.kind)}
         with self.log.open("ab") as stream:
             self._agent = subprocess.Popen([*argv, *self.options], stderr=stream, env=environment, cwd="/")
@@ -141,13 +159,29 @@ class RealRig(Rig):
             self._agent = None
 
     def has(self, path: str) -> bool:
-        return Path(path).is_file()
+        return self.file(path).is_file()
+
+    def file(self, path: str) -> Path:
+        """Where a file of its storage really is."""
+        return self.storage / Path(path).relative_to(self.root)
 
     def close(self) -> None:
         if self._agent is not None and self.kind == "host":
-            for vm in self.call("/vm/vmsync")["states"]:
-                assert self.call("/vm/destroy", uuid=vm) == {"success": True}
+            for vm in self.client.call("/vm/vmsync")["states"]:
+                assert self.client.call("/vm/destroy", {"uuid": vm}) == {"success": True}
         super().close()
+
+
+@contextmanager
+def pair(kind: type[Rig]) -> Iterator[tuple[Rig, Rig]]:
+    """Two hosts of one cluster, whose agents run: their storage is at the same path, and is not the same."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="cluster-", dir="/var/tmp") as root, ExitStack() as stack:
+        hosts = [kind("host", f"127.0.0.{number}", port, root=Path(root)) for number in (1, 2)]
+        for host in hosts:
+            stack.callback(host.close)
+            host.start()
+        yield hosts[0], hosts[1]
 
 
 RIGS: dict[str, type[Rig]] = {"simulator": SimulatedRig, "real": RealRig}

@@ -4,7 +4,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,8 +140,11 @@ class Cloud:
 
 
 @contextmanager
-def cloud(install: Install, tag: int) -> Iterator[Cloud]:
-    """A cloud whose hosts have addresses of their own, made from `tag`; its server is not running yet."""
+def cloud(install: Install, tag: int, addresses: Sequence[str] = ()) -> Iterator[Cloud]:
+    """A cloud whose hosts have addresses of their own, made from `tag`; its server is not running yet.
+
+    With `addresses` its hosts are there, and none is simulated.
+    """
     for agent in (AGENT, STORAGE_AGENT):
         packages = install.home / "agents" / agent.name
         packages.mkdir(parents=True)
@@ -159,14 +162,15 @@ def cloud(install: Install, tag: int) -> Iterator[Cloud]:
     (programs / "ssh").chmod(0o755)
     install.variables["PATH"] = f"{programs}:{os.environ['PATH']}"
     made = Cloud(install)
-    for number in (1, 2):
-        host = Simulator(f"127.{tag // 250 + 2}.{tag % 250}.{number}", AGENT.port, token)
+    for address in addresses or [f"127.{tag // 250 + 2}.{tag % 250}.{number}" for number in (1, 2)]:
+        host = Simulator(address, AGENT.port, token)
         for agent in (AGENT, STORAGE_AGENT):
             packages = install.home / "agents" / agent.name
             wanted = describe(agent, host.address, packages, token, authority).fingerprint
             (programs / f"facts-{host.address}-{agent.name}").write_text(f"deployed={wanted}\npython=3\nvenv=3\n")
         made.hosts.append(host)
-        host.start()
+        if not addresses:
+            host.start()
     try:
         yield made
     finally:

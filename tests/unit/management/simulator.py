@@ -54,6 +54,8 @@ class Simulator:
     callbacks: list[int] = field(default_factory=list)
     disks: dict[str, set[str]] = field(default_factory=dict)
     """The data volumes that were attached to running VMs, by VM."""
+    arriving: dict[str, list[str]] = field(default_factory=dict)
+    """The files that were made for VMs that are being moved here, by VM."""
     halves: dict[str, int] = field(default_factory=dict)
     """Files that are being downloaded, as far as they are there."""
     host_uuid: str | None = None
@@ -64,6 +66,8 @@ class Simulator:
     def start(self) -> None:
         """Be there; what ran still runs, but the agent has forgotten whose it is."""
         self.host_uuid = None
+        for vm in list(self.arriving):
+            self._vm_release({"vmUuid": vm})
         self._server = _Server((self.address, self.port), self)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -126,14 +130,67 @@ class Simulator:
             raise RefusedError("the VM does not run")
 
     def _vm_vmsync(self, _body: Body) -> Body:
-        return {"states": dict(self.vms)}
+        return {"states": {vm: state for vm, state in self.vms.items() if state == "Running"}}
 
     def _vm_checkstate(self, body: Body) -> Body:
         asked = [_uuid({"vmUuids": each}, "vmUuids") for each in body["vmUuids"]]
         return {"states": {uuid: self.vms.get(uuid, "Shutdown") for uuid in asked}}
 
     def _vm_migrate(self, body: Body) -> None:
-        self.vms.pop(_text(body, "vmUuid"))
+        vm, peer = _uuid(body, "vmUuid"), _text(body, "destHostIp")
+        if self.vms.get(vm) != "Running" or body["vm"]["vmInstanceUuid"] != vm:
+            raise RefusedError("the VM does not run")
+        paths = [each["installPath"] for each in (body["vm"]["rootVolume"], *body["vm"]["dataVolumes"])]
+        if not set(paths) <= self.files.keys() or body["storageMigrationPolicy"] != "FullCopy":
+            raise RefusedError("the VM does not write to these files")
+        self._tell(peer, "/vm/receive", {"vm": body["vm"], "sizes": [self.files[path] for path in paths]})
+        self.vms[vm] = "Paused"
+        try:
+            self._tell(peer, "/vm/takeover", {"vmUuid": vm})
+        except RefusedError:
+            self.vms[vm] = "Running"
+            raise
+        except OSError as error:
+            raise RefusedError(f"nobody knows whether it runs there: {error}") from error
+        self._vm_stop({"uuid": vm})
+
+    def _tell(self, peer: str, path: str, body: Body) -> None:
+        """Have another host do it, as hosts do among themselves."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        request = urllib.request.Request(f"http://{peer}:{self.port}{path}", json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            said = json.load(answer)
+        if not said["success"]:
+            raise RefusedError(said["error"])
+
+    def _vm_receive(self, body: Body) -> None:
+        vm, root = _uuid(body["vm"], "vmInstanceUuid"), body["vm"]["rootVolume"]
+        paths = [_path(each, "installPath") for each in (root, *body["vm"]["dataVolumes"])]
+        if vm in self.vms or not self.files.keys().isdisjoint(paths):
+            raise RefusedError("it is on this host already")
+        self.arriving[vm] = paths
+        self.files.update(zip(paths, body["sizes"], strict=True))
+
+    def _vm_takeover(self, body: Body) -> None:
+        vm = _uuid(body, "vmUuid")
+        if vm not in self.vms:
+            if vm not in self.arriving:
+                raise RefusedError("it is not on this host")
+            self.vms[vm] = "Running"
+            del self.arriving[vm]
+
+    def _vm_release(self, body: Body) -> None:
+        vm = _uuid(body, "vmUuid")
+        if vm in self.vms:
+            raise RefusedError("it runs on this host")
+        for path in self.arriving.pop(vm, []):
+            self.files.pop(path, None)
+
+    def _vm_resume(self, body: Body) -> None:
+        vm = _uuid(body, "vmUuid")
+        if vm not in self.vms:
+            raise RefusedError("it is not on this host")
+        self.vms[vm] = "Running"
 
     def _vm_attachdatavolume(self, body: Body) -> None:
         self._disks(body).add(_text(body["volume"], "volumeUuid"))
@@ -251,7 +308,8 @@ class _Request(BaseHTTPRequestHandler):
             host.calls.append((path, body))
         task, callback = self.headers.get("taskuuid"), self.headers.get("callbackurl")
         if not (task and callback):
-            return self._answer(200, self._result(path, body, fault))
+            result = self._result(path, body, fault)
+            return host.stop() if fault.middle else self._answer(200, result)
         self._answer(200, None)
         threading.Thread(target=self._work, args=(path, body, fault, task, callback), daemon=True).start()
         return None
@@ -270,7 +328,7 @@ class _Request(BaseHTTPRequestHandler):
             if fault.refused is not None:
                 raise RefusedError(fault.refused)
             return {"success": True, **self.server.host.do(path, body)}
-        except (RefusedError, KeyError) as error:
+        except (RefusedError, KeyError, OSError) as error:
             return {"success": False, "error": str(error)}
 
     def _answer(self, status: int, answer: Body | None) -> None:

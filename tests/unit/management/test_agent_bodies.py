@@ -43,14 +43,26 @@ NAMES = [
     "mac",
     "digest",
     "hostUuid",
+    "vm",
+    "storageMigrationPolicy",
+    "destHostIp",
+    "machineType",
+    "diskSlots",
+    "nicSlots",
+    "sizes",
+    "processor",
+    "key",
 ]
 ID = uuid.uuid4().hex
-LIKELY = (
+LIKELY: tuple[object, ...] = (
     ID,
     f"/r/rootVolumes/acct-{ID}/vol-{ID}/{ID}.qcow2",
     "/etc/passwd",
     "../x",
     "none",
+    "FullCopy",
+    "pc-i440fx-7.2",
+    [],
     "",
     0,
     1 << 27,
@@ -58,7 +70,7 @@ LIKELY = (
     True,
     None,
 )
-MODULES = ("agent", "machines", "volumes")
+MODULES = ("agent", "machines", "volumes", "arriving", "leaving")
 WITHOUT = {"/host/connect", "/host/fact", "/host/capacity", "/localstorage/volume/createempty"}
 """Calls that look at the host, whatever the body says; and one that may do what it is asked."""
 VALUES = st.recursive(
@@ -72,9 +84,12 @@ BODIES = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8)
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(sys, "path", [*sys.path, str(AGENT)])
-    agent, machines, volumes = (importlib.import_module(f"sealift_host_agent.{name}") for name in MODULES)
+    agent, machines, volumes, arriving, leaving = (
+        importlib.import_module(f"sealift_host_agent.{name}") for name in MODULES
+    )
     running = machines.Machines(tmp_path / "vms", ["tcg"])
-    yield agent.HostAgent(running, volumes.Volumes(running, "token"))
+    moves = arriving.Arrivals(running, "127.0.0.1"), leaving.Departures(running, 1, "token")
+    yield agent.HostAgent(running, volumes.Volumes(running, "token"), *moves)
     assert list((tmp_path / "vms").iterdir()) == []
 
 

@@ -88,19 +88,18 @@ def test_it_moves(site: Cloud) -> None:
     vm = site.create_vm()["inventory"]
     source = site.host_of(vm)
     target = next(host for host in site.hosts if host is not source)
-    target.vms, target.files = dict(source.vms), dict(source.files)  # as the hypervisors do among themselves
     moved = site.call(f"{HEADER}.vm.APIMigrateVmMsg", vmInstanceUuid=vm["uuid"])["inventory"]
     assert (moved["state"], moved["hostUuid"] != vm["hostUuid"]) == ("Running", True)
     (asked,) = source.asked("/vm/migrate")
     assert (asked["srcHostIp"], asked["destHostIp"]) == (source.address, target.address)
     assert (source.vms, source.files) == ({}, {})
+    assert (list(target.vms), len(target.files)) == ([vm["uuid"]], 1)
 
 
 def test_what_stays_where_a_vm_was_is_collected(site: Cloud) -> None:
     vm = site.create_vm()["inventory"]
     source = site.host_of(vm)
     target = next(host for host in site.hosts if host is not source)
-    target.vms, target.files = dict(source.vms), dict(source.files)
     source.faults["/localstorage/delete"] = Fault(refused="it is busy", times=1)
     moved = site.call(f"{HEADER}.vm.APIMigrateVmMsg", vmInstanceUuid=vm["uuid"])
     assert moved["success"], moved

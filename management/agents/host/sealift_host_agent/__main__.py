@@ -9,6 +9,8 @@ from pathlib import Path
 
 from . import __version__
 from .agent import HostAgent
+from .arriving import Arrivals
+from .leaving import Departures
 from .machines import Machines
 from .rpc import RpcServer, Settings
 from .volumes import Volumes
@@ -33,8 +35,13 @@ def main() -> None:
     settings = Settings.load(options.config)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     machines = Machines(settings.state_dir / "vms", options.accelerators.split(","))
-    agent = HostAgent(machines, Volumes(machines, settings.token))
+    arrivals = Arrivals(machines, settings.listen_address)
+    departures = Departures(machines, settings.listen_port, settings.token)
+    agent = HostAgent(machines, Volumes(machines, settings.token), arrivals, departures)
     with RpcServer(settings, agent.calls()) as server:
+        # Calls wait until it is done: they connect already, and this agent is the only one here.
+        arrivals.recover()
+        departures.recover()
         logging.info("listening on %s:%d", settings.listen_address, settings.listen_port)
         server.serve_forever()
 

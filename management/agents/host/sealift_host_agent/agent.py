@@ -4,7 +4,9 @@ import threading
 from collections.abc import Mapping
 
 from . import __version__, facts
+from .arriving import Arrivals
 from .calls import Body, CallError, number, text, uuid
+from .leaving import Departures
 from .machines import Machines
 from .qemu import Machine
 from .rpc import Call
@@ -19,11 +21,13 @@ class HostAgent:
     Everything else is on disk: VMs and files are what they are, whoever asks.
     """
 
-    def __init__(self, machines: Machines, volumes: Volumes) -> None:
+    def __init__(self, machines: Machines, volumes: Volumes, arrivals: Arrivals, departures: Departures) -> None:
         self._lock = threading.Lock()
         self._host_uuid: str | None = None
         self._machines = machines
         self._volumes = volumes
+        self._arrivals = arrivals
+        self._departures = departures
 
     def calls(self) -> Mapping[str, Call]:
         return {
@@ -36,7 +40,11 @@ class HostAgent:
             "/vm/stop": self.stop,
             "/vm/reboot": self.reboot,
             "/vm/destroy": self.destroy,
-            "/vm/migrate": self.migrate,
+            "/vm/migrate": self._departures.migrate,
+            "/vm/receive": self._arrivals.receive,
+            "/vm/takeover": self._arrivals.take_over,
+            "/vm/release": self._arrivals.release,
+            "/vm/resume": self._departures.resume,
             "/vm/vmsync": self.sync,
             "/vm/checkstate": self.check_state,
             "/vm/attachdatavolume": self._volumes.attach,
@@ -80,9 +88,6 @@ class HostAgent:
         self._machines.destroy(uuid(body, "uuid"))
         return {}
 
-    def migrate(self, body: Body) -> Body:
-        raise CallError(f"VM {uuid(body, 'vmUuid')} stays: this agent does not move running VMs")
-
     def sync(self, _body: Body) -> Body:
         """Every VM that runs here, so that the server can tell which of them it does not know."""
         return {"states": dict.fromkeys(self._machines.running(), "Running")}
@@ -92,4 +97,4 @@ class HostAgent:
         if not isinstance(asked, list):
             raise CallError("vmUuids must be a list")
         vms = [uuid({"vmUuids": each}, "vmUuids") for each in asked]
-        return {"states": {vm: "Running" if self._machines.runs(vm) else "Shutdown" for vm in vms}}
+        return {"states": {vm: self._machines.state(vm) for vm in vms}}

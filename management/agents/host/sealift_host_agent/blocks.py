@@ -49,7 +49,7 @@ def snapshot(talk: Qmp, old: Path, new: Path) -> None:
     Raises:
         CallError: it writes to neither.
     """
-    disks = _disks(talk)
+    disks = disks_of(talk)
     if any(disk["file"] == str(new) for disk in disks):
         return
     node = _writing_to(disks, old)["node-name"]
@@ -65,7 +65,7 @@ def merge(talk: Qmp, file: Path, base: Path | None) -> None:
     Raises:
         CallError: the guest does not write to it, or the copy failed or was not done in time; then it is what it was.
     """
-    disk = _writing_to(_disks(talk), file)
+    disk = _writing_to(disks_of(talk), file)
     if disk.get("backing_file") != (None if base is None else str(base)):
         job = f"merge-{file.stem[:24]}"
         talk.do("block-stream", job_id=job, device=disk["node-name"], **({} if base is None else {"base": str(base)}))
@@ -80,14 +80,14 @@ def merge(talk: Qmp, file: Path, base: Path | None) -> None:
     _close_unused(talk)
 
 
-def _disks(talk: Qmp) -> list[dict[str, Any]]:
+def disks_of(talk: Qmp) -> list[dict[str, Any]]:
     """What is behind each disk now: its `device`, its node's name, its file, and the file that this depends on."""
     found = (each for each in talk.do("query-block") if "inserted" in each)
     return [{**each["inserted"], "device": each.get("qdev", "")} for each in found]
 
 
 def _has(talk: Qmp, disk: Disk) -> bool:
-    return any(f"/{disk.device}/" in f"{each['device']}/" for each in _disks(talk))
+    return any(f"/{disk.device}/" in f"{each['device']}/" for each in disks_of(talk))
 
 
 def _writing_to(disks: list[dict[str, Any]], file: Path) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _writing_to(disks: list[dict[str, Any]], file: Path) -> dict[str, Any]:
 def _close_unused(talk: Qmp) -> None:
     """Have QEMU close the files that were opened for a disk and that no disk depends on any more."""
     used: set[str] = set()
-    for disk in _disks(talk):
+    for disk in disks_of(talk):
         image = disk.get("image")
         while image is not None:
             used.add(image["filename"])

@@ -1,6 +1,7 @@
 """The VMs of this host: a QEMU process each, and a folder that says which. Nothing of them is only in memory.
 
 A VM outlives the agent; an agent that starts finds it by its folder, its pid file and the uuid in its command line.
+How far a move has got is in the folder too, as files that are there or not (marks).
 """
 
 import json
@@ -9,28 +10,30 @@ import select
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from . import networks
+from . import networks, places
 from .calls import CallError, Locks, grace, launch, left
-from .qemu import Machine, command
+from .qemu import Layout, Machine, command
 from .qmp import Qmp, talking
 
 KILL_SECONDS = 5.0
 """What QEMU gets to end in order, before it is killed."""
 UNDO_SECONDS = 10.0
+ARRIVING, TAKEN, LEAVING, HANDED = "arriving", "taken", "leaving", "handed"
+"""Marks. The first has the files that are the VM's if it comes; a VM that is handed may run on the other host."""
 
 
 class Machines:
-    """The VMs that have a folder in `folder`."""
+    """The VMs that have a folder in `folder`. `locks` has one for each: who changes a VM holds it."""
 
     def __init__(self, folder: Path, accelerators: Sequence[str]) -> None:
         self._folder = folder
         self._accelerators = tuple(accelerators)
-        self._locks = Locks()
+        self.locks = Locks()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def start(self, machine: Machine) -> None:
@@ -39,36 +42,50 @@ class Machines:
         Raises:
             CallError: it cannot be; nothing is left of it then.
         """
-        with self._locks(machine.uuid):
-            if self.runs(machine.uuid):
-                return
-            self._forget(machine.uuid)
-            folder = self._of(machine.uuid)
-            folder.mkdir(mode=0o700)
-            try:
-                (folder / "nics").write_text(json.dumps([nic.name for nic in machine.nics]), encoding="ascii")
-                for nic in machine.nics:
-                    networks.plug(nic)
-                self._launch(machine)
-            except (CallError, OSError):
-                with grace(UNDO_SECONDS):
-                    self._end(machine.uuid)
-                raise
+        with self.locks(machine.uuid):
+            if self.mark(machine.uuid, ARRIVING).exists() and self.alive(machine.uuid):
+                raise CallError(f"VM {machine.uuid} is being moved to this host")
+            if not self.alive(machine.uuid):
+                self.begin(machine)
+
+    def begin(self, machine: Machine, layout: Layout | None = None, files: Callable[[], None] | None = None) -> None:
+        """Run QEMU for the VM, whose lock the caller holds. With `layout` it waits for what another QEMU has.
+
+        `files` are made before; those of a VM that waits are removed with it.
+
+        Raises:
+            CallError: it cannot be; nothing is left of it then.
+        """
+        self._forget(machine.uuid)
+        folder = self.folder(machine.uuid)
+        folder.mkdir(mode=0o700)
+        try:
+            _write(folder / "nics", [nic.name for nic in machine.nics])
+            if files is not None:
+                _write(folder / ARRIVING, [str(disk.file) for disk in machine.disks])
+                files()
+            for nic in machine.nics:
+                networks.plug(nic)
+            self._launch(machine, layout)
+        except (CallError, OSError):
+            with grace(UNDO_SECONDS):
+                self.end(machine.uuid)
+            raise
 
     def stop(self, uuid: str, seconds: float) -> None:
         """Press the VM's power button; one that still runs after so many seconds is ended."""
-        with self._locks(uuid):
-            if self.runs(uuid):
-                with self._talk(uuid) as talk:
+        with self.locks(uuid):
+            if self.state(uuid) == "Running":
+                with self.conversation(uuid) as talk:
                     talk.do("system_powerdown")
                 self._wait(uuid, min(seconds, max(0.0, left() - 2 * KILL_SECONDS)))
-            self._end(uuid)
+            self.end(uuid)
 
     def destroy(self, uuid: str) -> None:
         """End the VM at once, whatever else is being done with it: that fails."""
         self._signal(uuid, signal.SIGTERM)
-        with self._locks(uuid):
-            self._end(uuid)
+        with self.locks(uuid):
+            self.end(uuid)
 
     def reboot(self, uuid: str, seconds: float) -> None:
         """Have the guest shut down, and start again in the same QEMU; after so many seconds it is reset.
@@ -96,30 +113,38 @@ class Machines:
         Raises:
             CallError: it does not run.
         """
-        with self._locks(uuid), self._talk(uuid) as talk:
-            yield talk
+        with self.locks(uuid):
+            if self.state(uuid) != "Running":
+                raise CallError(f"VM {uuid} does not run on this host")
+            with self.conversation(uuid) as talk:
+                yield talk
 
     @contextmanager
-    def _talk(self, uuid: str) -> Iterator[Qmp]:
-        if not self.runs(uuid):
+    def conversation(self, uuid: str) -> Iterator[Qmp]:
+        """`talk` for who holds the VM's lock; with one that waits for its move, too.
+
+        Raises:
+            CallError: it has no QEMU.
+        """
+        if not self.alive(uuid):
             raise CallError(f"VM {uuid} does not run on this host")
-        with talking(self._of(uuid) / "qmp") as talk:
+        with talking(self.folder(uuid) / "qmp") as talk:
             yield talk
 
-    def _launch(self, machine: Machine) -> None:
+    def _launch(self, machine: Machine, layout: Layout | None) -> None:
         """Start QEMU, and return when it has made everything and answers.
 
         Raises:
             CallError: it has ended, and says why; or the time is over.
         """
-        folder = self._of(machine.uuid)
-        words = command(machine, self._accelerators, folder / "pid", folder / "qmp")
+        folder = self.folder(machine.uuid)
+        words = command(machine, self._accelerators, folder / "pid", folder / "qmp", layout)
         process = launch(words, folder / "log")
         try:
             while process.poll() is None:
                 left()
                 # It does not listen yet, or is about to end.
-                with suppress(CallError), self._talk(machine.uuid) as talk:
+                with suppress(CallError), self.conversation(machine.uuid) as talk:
                     talk.do("query-status")
                     return
                 time.sleep(0.02)
@@ -130,33 +155,50 @@ class Machines:
         said = (folder / "log").read_text(errors="replace").strip()
         raise CallError(f"QEMU has ended with {process.returncode}: {said[-1000:]}")
 
-    def runs(self, uuid: str) -> bool:
-        """Whether the VM runs on this host."""
+    def alive(self, uuid: str) -> bool:
+        """Whether the VM has a QEMU on this host, which may be waiting for its move."""
         return self._pid(uuid) is not None
 
-    def running(self) -> list[str]:
-        """The VMs that run on this host; what is left of others is removed."""
+    def runs(self, uuid: str) -> bool:
+        """Whether the VM is on this host."""
+        return self.alive(uuid) and not self.mark(uuid, ARRIVING).exists()
+
+    def state(self, uuid: str) -> str:
+        """Running; Shutdown, when it is not here; or Paused, while it may run on the host that it was handed to."""
+        if not self.runs(uuid):
+            return "Shutdown"
+        return "Paused" if self.mark(uuid, HANDED).exists() else "Running"
+
+    def known(self) -> list[str]:
+        """The VMs that have a QEMU on this host; what is left of others is removed."""
         found = []
         for uuid in sorted(each.name for each in self._folder.iterdir()):
-            if self.runs(uuid):
+            if self.alive(uuid):
                 found.append(uuid)
             else:
-                with self._locks(uuid):
-                    if not self.runs(uuid):
+                with self.locks(uuid):
+                    if not self.alive(uuid):
                         self._forget(uuid)
         return found
 
+    def running(self) -> list[str]:
+        """The VMs that run on this host."""
+        return [uuid for uuid in self.known() if self.state(uuid) == "Running"]
+
     def user_of(self, file: Path) -> str | None:
         """The VM that has the file open, if one has."""
-        return next((uuid for uuid in self.running() if str(file) in _open_files(self._pid(uuid))), None)
+        return next((uuid for uuid in self.known() if str(file) in _open_files(self._pid(uuid))), None)
 
-    def _of(self, uuid: str) -> Path:
+    def folder(self, uuid: str) -> Path:
         return self._folder / uuid
+
+    def mark(self, uuid: str, name: str) -> Path:
+        return self._folder / uuid / name
 
     def _pid(self, uuid: str) -> int | None:
         """The process of the VM. Its command line is looked at: after a restart of the host the number is another's."""
         try:
-            pid = int((self._of(uuid) / "pid").read_text(encoding="ascii"))
+            pid = int((self.folder(uuid) / "pid").read_text(encoding="ascii"))
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
@@ -184,7 +226,7 @@ class Machines:
         finally:
             os.close(process)
 
-    def _end(self, uuid: str) -> None:
+    def end(self, uuid: str) -> None:
         """End the VM, in order if QEMU still can, and forget it.
 
         Raises:
@@ -193,15 +235,17 @@ class Machines:
         for number in (signal.SIGTERM, signal.SIGKILL):
             self._signal(uuid, number)
             self._wait(uuid, KILL_SECONDS)
-        if self.runs(uuid):
+        if self.alive(uuid):
             raise CallError(f"VM {uuid} does not end, not even when it is killed")
         self._forget(uuid)
 
     def _forget(self, uuid: str) -> None:
-        """Remove what a VM that does not run has left."""
-        folder = self._of(uuid)
-        for name in _nics(folder / "nics"):
+        """Remove what a VM that does not run has left; the files too of one that was only waiting for its move."""
+        folder = self.folder(uuid)
+        for name in _read(folder / "nics"):
             networks.unplug(name)
+        for name in _read(folder / ARRIVING):
+            places.remove(Path(name))
         if folder.exists():
             shutil.rmtree(folder)
 
@@ -216,7 +260,13 @@ def _open_files(pid: int | None) -> set[str]:
     return found
 
 
-def _nics(file: Path) -> list[str]:
+def _write(file: Path, names: list[str]) -> None:
+    """Under its own name the file is whole."""
+    file.with_suffix(".new").write_text(json.dumps(names), encoding="ascii")
+    file.with_suffix(".new").replace(file)
+
+
+def _read(file: Path) -> list[str]:
     try:
         found: Any = json.loads(file.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):

@@ -20,6 +20,11 @@ def volume(body: Body, name: str) -> Path:
     return inside(_VOLUME, text(body, name), name)
 
 
+def is_volume(path: str) -> bool:
+    """Whether the path is one of a volume's file, or of a snapshot's."""
+    return _VOLUME.fullmatch(path) is not None
+
+
 def template(body: Body, name: str) -> Path:
     """The path of a cached image that the body must hold.
 

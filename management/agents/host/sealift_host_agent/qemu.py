@@ -1,6 +1,7 @@
 """A VM as a command line of QEMU. Pure, but for the look at which QEMU this host has."""
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from . import places
-from .calls import Body, CallError, number, uuid
+from .calls import Body, CallError, number, text, uuid
 from .networks import Nic
 
 PROGRAMS = ("qemu-system-x86_64", "/usr/libexec/qemu-kvm")
@@ -18,6 +19,8 @@ _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=d
 _CACHES = {"none": {"direct": True}, "writeback": {}}
 NODE = "vol-"
 """What the names of nodes begin with that were opened for a volume, and have to be closed after it."""
+SLOTS = 32
+_KIND = re.compile(r"pc(-[a-z0-9]+(\.[a-z0-9]+)*)+")
 MAX_MEMORY, MAX_CPUS, MIB = 1 << 42, 255, 1 << 20
 
 
@@ -89,6 +92,36 @@ class Machine:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a QEMU must be like that goes on with another's VM: its type, and the PCI slots of disks and nics."""
+
+    kind: str
+    disks: tuple[int, ...]
+    nics: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, body: Body, machine: Machine) -> "Layout":
+        """As another agent tells it.
+
+        Raises:
+            CallError: it has another form, or is not one of this machine.
+        """
+        kind = text(body, "machineType")
+        if not _KIND.fullmatch(kind):
+            raise CallError("machineType has the wrong form")
+        return cls(kind, _slots(body, "diskSlots", len(machine.disks)), _slots(body, "nicSlots", len(machine.nics)))
+
+
+def _slots(body: Body, name: str, count: int) -> tuple[int, ...]:
+    slots = body.get(name)
+    if not isinstance(slots, list) or len(slots) != count:
+        raise CallError(f"{name} must be {count} numbers")
+    if not all(type(slot) is int and 0 < slot < SLOTS for slot in slots):
+        raise CallError(f"{name} must be numbers of slots")
+    return tuple(slots)
+
+
 def _are_objects(values: object) -> bool:
     return isinstance(values, list) and all(isinstance(each, dict) for each in values)
 
@@ -105,23 +138,29 @@ def program() -> str:
     raise CallError("this host has no QEMU: install qemu-system-x86 (on EL: qemu-kvm)")
 
 
-def command(machine: Machine, accelerators: Sequence[str], pid: Path, monitor: Path) -> list[str]:
+def command(
+    machine: Machine, accelerators: Sequence[str], pid: Path, monitor: Path, layout: Layout | None = None
+) -> list[str]:
     """The command that runs it, and ends with it. It writes its number to `pid`, and takes commands at `monitor`.
 
     It does not go to the background by its own means: for that its sandbox would have to let it fork. The first of the
     accelerators that this host can do is taken. What the guest says on its serial line is kept in a ring of 64 KiB.
+    With `layout` it does not begin by itself, but waits for what another QEMU has of the VM.
     """
     argv = [program(), "-name", machine.uuid, "-uuid", str(UUID(machine.uuid)), "-nodefaults", "-no-user-config"]
     argv += ["-display", "none", "-sandbox", _SANDBOX, "-pidfile", str(pid)]
     # This machine type takes disks and nics while it runs, on its one bus, without ports that are set aside for them.
-    argv += ["-machine", "pc", "-cpu", "max", "-smp", str(machine.cpus), "-m", str(machine.memory)]
+    argv += ["-machine", layout.kind if layout else "pc", "-cpu", "max"]
+    argv += ["-smp", str(machine.cpus), "-m", str(machine.memory)]
     argv += [word for name in accelerators for word in ("-accel", name)]
     argv += ["-qmp", f"unix:{monitor},server=on,wait=off"]
     argv += ["-chardev", "ringbuf,id=serial,size=65536", "-serial", "chardev:serial"]
-    for disk in machine.disks:
+    for index, disk in enumerate(machine.disks):
+        slot = {"addr": f"{layout.disks[index]:x}"} if layout else {}
         # As JSON, so that no comma of a name is taken for the beginning of another option.
-        argv += ["-blockdev", json.dumps(disk.blockdev()), "-device", json.dumps(disk.frontend())]
+        argv += ["-blockdev", json.dumps(disk.blockdev()), "-device", json.dumps({**disk.frontend(), **slot})]
     for index, nic in enumerate(machine.nics):
+        place = f",addr={layout.nics[index]:x}" if layout else ""
         argv += ["-netdev", f"tap,id=net{index},ifname={nic.name},script=no,downscript=no"]
-        argv += ["-device", f"virtio-net-pci,netdev=net{index},mac={nic.mac},romfile="]
-    return argv
+        argv += ["-device", f"virtio-net-pci,netdev=net{index},mac={nic.mac},romfile={place}"]
+    return [*argv, "-S", "-incoming", "defer"] if layout else argv
