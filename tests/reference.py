@@ -21,6 +21,7 @@ NEW_IN_1_1_0 = (
     "server/apis/globalconfig.py",
     "server/apis/hoststates.py",
     "server/apis/imagestates.py",
+    "server/apis/locks.py",
     "server/apis/networks.py",
     "server/apis/networkservices.py",
     "server/apis/offerings.py",
@@ -38,10 +39,12 @@ NEW_IN_1_1_0 = (
     "server/migrations/versions/v1_1_0_console_agent.py",
     "server/migrations/versions/v1_1_0_gc.py",
     "server/migrations/versions/v1_1_0_inventory.py",
+    "server/migrations/versions/v1_1_0_locks.py",
     "server/models/audit.py",
     "server/models/console.py",
     "server/models/gc.py",
     "server/models/globalconfig.py",
+    "server/models/locks.py",
     "server/models/networks.py",
     "server/models/offerings.py",
     "server/models/presence.py",
@@ -50,6 +53,7 @@ NEW_IN_1_1_0 = (
     "server/models/vms.py",
     "server/models/volumes.py",
     "server/resources.py",
+    "server/sitelocks.py",
     "server/tracker.py",
 )
 """What 1.1.0 added, relative to management/: release 1.0.0 is the tree without it."""

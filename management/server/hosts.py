@@ -1,9 +1,8 @@
 """Connecting hosts: deploy the agent when needed, introduce ourselves, take the capacity over."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from sqlalchemy import select
 
 from management import deadlines
 from management.deploy.client import AgentError
@@ -19,17 +18,18 @@ log = logging.getLogger(__name__)
 AGENT = Agent("host", 7070, "/host/echo", stores=True, outlived=True)
 STATUS_CHANGED = "/host/status/change"
 DELETED = "/host/delete"
-BUSY_STATES = ("PreMaintenance", "Maintenance")
 
 
-def connect(node: Node, host_uuid: str, password: str | None = None) -> None:
+def connect(node: Node, host_uuid: str, password: str | None = None, *, quietly: bool = False) -> None:
     """Bring a host to Connected, one attempt at a time per host. With a password, authorize our key first.
+
+    A host that is Connected is Connecting meanwhile, unless this is done `quietly`.
 
     Raises:
         ApiError: HOST.1002; the host is Disconnected then.
     """
     with node.locks("reconnect-host", host_uuid):
-        host = _set_status(node, host_uuid, "Connecting")
+        host = _set_status(node, host_uuid, "Connecting", unless=("Connected",) if quietly else ())
         target = Target(host.managementIp, host.sshPort, host.username)
         try:
             if password is not None:
@@ -46,16 +46,21 @@ def connect(node: Node, host_uuid: str, password: str | None = None) -> None:
         except AgentError as error:
             code = "SYS.1001" if deadlines.passed() else "SYS.1015"
             raise _lost(node, host, ApiError(code, str(error))) from error
-        _set_status(node, host_uuid, "Connected", **_capacity(capacity))
+        _set_status(node, host_uuid, "Connected", _capacity(capacity))
 
 
-def reconnect_all(node: Node) -> None:
-    """Connect every host in service in the background: after an upgrade their agents may have to follow."""
-    wanted = select(HostVO.uuid).where(HostVO.deleted.is_(None), HostVO.state.not_in(BUSY_STATES))
+def look_after(node: Node) -> Sequence[HostVO]:
+    """The hosts of this node's share. Those that have just come into it are left out, and connected in the background.
+
+    When a node starts, their agents may have to follow an upgrade. When they were another node's, that may have died
+    in the middle of connecting one, or have been of an older release; calls to them go on meanwhile.
+    """
     with node.database.read() as session:
-        uuids = session.scalars(wanted).all()
-    for uuid in uuids:
-        node.background(_try_connect, node, uuid)
+        look = node.share.look(session)
+    if not node.outdated:
+        for host in look.taken:
+            node.background(_try_connect, node, host.uuid, not look.first)
+    return look.kept
 
 
 def lose(node: Node, host_uuid: str, reason: Exception) -> None:
@@ -69,9 +74,9 @@ def announce_deleted(node: Node, host: Any) -> None:
     node.events.publish(DELETED, {"hostUuid": host.uuid})
 
 
-def _try_connect(node: Node, host_uuid: str) -> None:
+def _try_connect(node: Node, host_uuid: str, quietly: bool) -> None:
     try:
-        connect(node, host_uuid)
+        connect(node, host_uuid, quietly=quietly)
     except ApiError as error:
         # The host's status tells the operator; ReconnectHost tries again.
         log.warning("host %s stays disconnected: %s", host_uuid, error.cause or error)
@@ -82,14 +87,16 @@ def _lost(node: Node, host: HostVO, cause: ApiError) -> ApiError:
     return ApiError("HOST.1002", f"host[uuid:{host.uuid}, name:{host.name}] cannot be connected", cause)
 
 
-def _set_status(node: Node, host_uuid: str, status: str, **columns: int) -> HostVO:
+def _set_status(
+    node: Node, host_uuid: str, status: str, columns: Mapping[str, int] | None = None, unless: Sequence[str] = ()
+) -> HostVO:
     with node.database.write() as session:
         host = session.get(HostVO, host_uuid)
         if host is None:
             raise ApiError("SYS.1003", f"there is no resource[uuid:{host_uuid}, type:HostVO]")
         before = host.status
-        host.status = status
-        for name, value in columns.items():
+        host.status = status = before if before in unless else status
+        for name, value in (columns or {}).items():
             setattr(host, name, value)
         host.lastOpDate = now()
     if before != status:

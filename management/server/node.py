@@ -4,15 +4,16 @@ import logging
 import socket
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import delete, func, select
 
 from management.deploy.deployer import Deployer, Places
 from management.effects import Processes
-from management.locks import KeyedLocks
+from management.locks import Key, KeyedLocks
 from management.server import apis
 from management.server.certificates import Certificates
 from management.server.clock import now
@@ -24,6 +25,7 @@ from management.server.metrics import Metrics
 from management.server.models.hosts import HostVO
 from management.server.models.system import ManagementNodeVO
 from management.server.repeater import Repeater
+from management.server.shares import Share
 from management.server.tasks import Tasks
 from management.server.throttle import Throttle
 from management.server.timeouts import Timeouts, load_timeouts
@@ -59,7 +61,8 @@ class Node:
         self.config = config
         self.database = Database(config.database_url())
         self.events = Events()
-        self.locks = KeyedLocks(_too_late)
+        self.locks: Callable[..., AbstractContextManager[None]] = KeyedLocks(too_late)
+        self.share = Share(self.uuid)
         self.tasks = Tasks()
         self.processes = Processes()
         self.throttle = Throttle()
@@ -146,5 +149,6 @@ def _report(future: Future[None]) -> None:
         log.error("background work failed", exc_info=error)
 
 
-def _too_late(key: tuple[Hashable, ...]) -> ApiError:
+def too_late(key: Key) -> ApiError:
+    """What whoever waits for the lock `key` is told at its deadline."""
     return ApiError("SYS.1001", f"other work on {' '.join(map(str, key))} took all of the call's time")

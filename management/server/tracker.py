@@ -1,29 +1,18 @@
 """Which hosts are there: every living node asks its share of them, again and again."""
 
-import hashlib
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
-
-from sqlalchemy import select
 
 from management.deploy.client import AgentError
 from management.server import hosts
 from management.server.apis.globalconfig import CHANGED, setting
 from management.server.errors import ApiError
 from management.server.models.hosts import HostVO
-from management.server.models.system import ManagementNodeVO
 
 if TYPE_CHECKING:
     from management.server.node import Node
 
 WORKERS = 32
-TRACKED = ("Enabled", "Disabled")
-
-
-def owner(host_uuid: str, node_uuids: Iterable[str]) -> str | None:
-    """The node that looks after the host: when a node comes or goes, only its own share changes hands."""
-    return max(node_uuids, key=lambda uuid: hashlib.sha256(f"{uuid}{host_uuid}".encode()).digest(), default=None)
 
 
 class Tracker:
@@ -44,11 +33,8 @@ class Tracker:
 
     def _look(self) -> None:
         with self._node.database.read() as session:
-            nodes = session.scalars(select(ManagementNodeVO.uuid)).all()
-            wanted = select(HostVO).where(HostVO.deleted.is_(None), HostVO.state.in_(TRACKED))
-            mine = [host for host in session.scalars(wanted) if owner(host.uuid, nodes) == self._node.uuid]
             reconnect = setting(session, "host", "connection.autoReconnectOnError") == "true"
-        list(self._pool.map(lambda host: self._ask(host, reconnect), mine))
+        list(self._pool.map(lambda host: self._ask(host, reconnect), hosts.look_after(self._node)))
 
     def _ask(self, host: HostVO, reconnect: bool) -> None:
         if not self._node.ready:

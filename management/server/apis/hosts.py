@@ -13,6 +13,7 @@ from management.server.errors import ApiError
 from management.server.messages import ApiMessage, Caller, CreateMessage, Resource
 from management.server.models.hosts import ClusterVO, HostVO
 from management.server.query import Inventory, Link, QueryMessage
+from management.server.shares import BUSY_STATES
 
 if TYPE_CHECKING:
     from management.server.node import Node
@@ -126,7 +127,7 @@ class ReconnectHost(ApiMessage):
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
         with node.database.read() as session:
             host = session.get_one(HostVO, self.uuid)
-        if host.state in hosts.BUSY_STATES:
+        if host.state in BUSY_STATES:
             text = f"host[uuid:{host.uuid}, name:{host.name}] is in state[{host.state}]; it cannot be reconnected"
             raise ApiError("SYS.1006", text)
         hosts.connect(node, self.uuid)
@@ -148,5 +149,5 @@ class DeleteHost(ApiMessage):
 
 
 def on_ready(node: "Node") -> None:
-    """Connect the hosts that are already known."""
-    hosts.reconnect_all(node)
+    """Connect those of the hosts that are already known which are this node's to look after."""
+    hosts.look_after(node)

@@ -45,8 +45,12 @@ class DetachL3NetworkFromVm(ApiMessage):
     vmNicUuid: Annotated[str, Resource(VmNicVO)]
 
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
-        with node.database.write() as session:
-            nic = session.get_one(VmNicVO, self.vmNicUuid)
+        with node.database.read() as session:
+            vm_uuid = session.get_one(VmNicVO, self.vmNicUuid).vmInstanceUuid
+        with node.locks("vm", vm_uuid), node.database.write() as session:
+            nic = session.get(VmNicVO, self.vmNicUuid)
+            if nic is None:
+                raise ApiError("SYS.1006", f"nic[uuid:{self.vmNicUuid}] has just been taken from its VM")
             vm = session.get_one(VmInstanceVO, nic.vmInstanceUuid)
             _check_nics_may_change(vm)
             remove_nic(session, nic)

@@ -1,5 +1,6 @@
 """Making VMs and having them run, move and go (since 1.1.0)."""
 
+import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -44,15 +45,18 @@ class CreateVmInstance(CreateResource):
     hostUuid: Annotated[str | None, Resource(HostVO)] = None
 
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
-        with node.database.write() as session:
-            vm = self.insert(session)
-        try:
-            lifecycle.start(node, vm.uuid, self.hostUuid)
-        except ApiError:
-            deletion.forget(node, vm.uuid)
-            raise
+        vm_uuid = self.resourceUuid or uuid.uuid4().hex
+        # Whoever finds the VM before it has been started waits until it has.
+        with node.locks("vm", vm_uuid):
+            with node.database.write() as session:
+                self.model_copy(update={"resourceUuid": vm_uuid}).insert(session)
+            try:
+                lifecycle.start(node, vm_uuid, self.hostUuid)
+            except ApiError:
+                deletion.forget(node, vm_uuid)
+                raise
         with node.database.read() as session:
-            return {"inventory": VM.show_one(session, vm.uuid)}
+            return {"inventory": VM.show_one(session, vm_uuid)}
 
     def prepare(self, session: Session) -> dict[str, Any]:
         offering = session.get_one(InstanceOfferingVO, self.instanceOfferingUuid)
@@ -71,13 +75,13 @@ class CreateVmInstance(CreateResource):
 
     def after(self, session: Session, row: Any) -> None:
         disks.add_root(session, row, session.get_one(ImageVO, self.imageUuid))
-        for number, uuid in enumerate(self.dataDiskOfferingUuids, start=1):
-            disks.add_data(session, row, _existing(session, DiskOfferingVO, uuid), number)
-        for uuid in dict.fromkeys(self.l3NetworkUuids):
-            network = _existing(session, L3NetworkVO, uuid)
+        for number, offering in enumerate(self.dataDiskOfferingUuids, start=1):
+            disks.add_data(session, row, _existing(session, DiskOfferingVO, offering), number)
+        for wanted in dict.fromkeys(self.l3NetworkUuids):
+            network = _existing(session, L3NetworkVO, wanted)
             if network.system:
-                raise ApiError("SYS.1006", f"L3 network[uuid:{uuid}] is the system's; no user's VM may be on it")
-            add_nic(session, row.uuid, uuid)
+                raise ApiError("SYS.1006", f"L3 network[uuid:{wanted}] is the system's; no user's VM may be on it")
+            add_nic(session, row.uuid, wanted)
 
 
 class VmOperation(ApiMessage):
@@ -118,11 +122,10 @@ class DestroyVmInstance(ApiMessage):
     deleteMode: Literal["Permissive", "Enforcing"] = "Permissive"
 
     def handle(self, node: "Node", _caller: Caller) -> dict[str, Any]:
-        with node.locks("vm", self.uuid):
-            with node.database.read() as session:
-                vm = session.get(VmInstanceVO, self.uuid)
-            if vm is not None and vm.deleted is None and vm.state != "Destroyed":
-                cascade.delete(node, VmInstanceVO, self.uuid, force=self.deleteMode == "Enforcing")
+        with node.database.read() as session:
+            vm = session.get(VmInstanceVO, self.uuid)
+        if vm is not None and vm.deleted is None and vm.state != "Destroyed":
+            cascade.delete(node, VmInstanceVO, self.uuid, force=self.deleteMode == "Enforcing")
         return {}
 
 

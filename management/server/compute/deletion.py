@@ -20,17 +20,31 @@ if TYPE_CHECKING:
 
 def _remove(node: "Node", vm: VmInstanceVO, force: bool) -> None:
     """Destroy, and leave as much as the policy says. Virtual routers leave nothing."""
+    with node.locks("vm", vm.uuid):
+        vm = _current(node, vm)
+        if vm.deleted is not None:
+            return
+        if vm.state != "Destroyed":
+            _destroy(node, vm, force)
+        with node.database.read() as session:
+            policy = setting(session, "vm", "deletionPolicy")
+        if policy == "Direct" or isinstance(vm, VirtualRouterVmVO):
+            expunge(node, _current(node, vm))
+
+
+def _destroy(node: "Node", vm: VmInstanceVO, force: bool) -> None:
     try:
         lifecycle.destroy(node, vm.uuid)
     except ApiError:
         if not force:
             raise
         lifecycle.abandon(node, vm, "Destroyed", orphaned=True)
+
+
+def _current(node: "Node", vm: VmInstanceVO) -> VmInstanceVO:
+    """What others have made of the VM until we had the lock."""
     with node.database.read() as session:
-        policy = setting(session, "vm", "deletionPolicy")
-        vm = session.get_one(VmInstanceVO, vm.uuid)
-    if policy == "Direct" or isinstance(vm, VirtualRouterVmVO):
-        expunge(node, vm)
+        return session.get_one(VmInstanceVO, vm.uuid)
 
 
 def expunge(node: "Node", vm: VmInstanceVO) -> None:
@@ -66,12 +80,16 @@ def forget(node: "Node", vm_uuid: str) -> None:
 
 
 def _stop(node: "Node", vm: VmInstanceVO, force: bool) -> None:
-    try:
-        lifecycle.stop(node, vm.uuid)
-    except ApiError:
-        if not force:
-            raise
-        lifecycle.abandon(node, vm, "Stopped", orphaned=True)
+    with node.locks("vm", vm.uuid):
+        host_uuid, vm = vm.hostUuid, _current(node, vm)
+        if vm.hostUuid != host_uuid:
+            return  # it has left the host by itself
+        try:
+            lifecycle.stop(node, vm.uuid)
+        except ApiError:
+            if not force:
+                raise
+            lifecycle.abandon(node, vm, "Stopped", orphaned=True)
 
 
 def _lose_offering(node: "Node", vm: VmInstanceVO, _force: bool) -> None:

@@ -105,8 +105,15 @@ def remove(node: "Node", volume: VolumeVO, force: bool) -> None:
             if not force:
                 raise
             disks.release(node, volume)
-    with node.locks("volume", volume.uuid):
-        disks.delete(node, volume, None)
+    with held(node, volume.uuid) as current:
+        if current.deleted is None:
+            _check_alone(current)
+            disks.delete(node, current, None)
+
+
+def _check_alone(volume: VolumeVO) -> None:
+    if volume.vmInstanceUuid is not None:
+        raise ApiError("SYS.1006", f"volume[uuid:{volume.uuid}] has just got another VM[uuid:{volume.vmInstanceUuid}]")
 
 
 def lose_storage(node: "Node", volume: VolumeVO, _force: bool) -> None:

@@ -1,23 +1,68 @@
 """Servers that a test may kill, on one database, and calls to them that are not waited for."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import URL
+from sqlalchemy import URL, NullPool, create_engine
 
-from tests.unit.management.conftest import Install
+from management.server.database import Database
+from management.server.passwords import set_password
+from management.server.schema import migrate
+from tests.unit.management.conftest import PASSWORD, Install
 
 
 def keep_in(url: URL, install: Install) -> None:
     """Have the install keep its data in that database of the tests' PostgreSQL."""
     plain = f"postgresql://{url.username}@/{url.database}?host={url.query['host']}"
     install.config.write_text(install.config.read_text() + f'[database]\nurl = "{plain}"\n')
+
+
+class SharedInstall(Install):
+    """One node of a site whose data is in PostgreSQL; made before the install is prepared, or beside one that was."""
+
+    shared: URL
+
+    def sql(self, statement: str, *values: object) -> list[Any]:
+        """As on SQLite, whose names need no quotes and whose values are question marks."""
+        words = re.sub(r"\b\w*[a-z]+[A-Z]\w*", r'"\g<0>"', statement)
+        engine = create_engine(self.shared, poolclass=NullPool)
+        with engine.begin() as connection:
+            done = connection.exec_driver_sql(words.replace("?", "%s"), values)
+            return [tuple(row) for row in done] if done.returns_rows else []
+
+
+def on_postgresql(home: Path, url: URL) -> SharedInstall:
+    """The first node of a site: migrated, with a password of admin."""
+    install = SharedInstall(home)
+    install.shared = url
+    keep_in(url, install)
+    database = Database(url)
+    migrate(database)
+    set_password(database, "admin", PASSWORD, if_unset=False)
+    database.close()
+    return install
+
+
+def another(first: SharedInstall, home: Path) -> SharedInstall:
+    """One more node: it has the same agents, keys and authority."""
+    install = SharedInstall(home, variables=first.variables)
+    install.shared = first.shared
+    keep_in(first.shared, install)
+    shutil.copytree(first.home / "agents", home / "agents", dirs_exist_ok=True)
+    shutil.copytree(first.data / "keys", install.data / "keys", dirs_exist_ok=True)
+    (install.data / "tls").mkdir()
+    for name in ("ca.pem", "ca.key"):
+        shutil.copy(first.data / "tls" / name, install.data / "tls" / name)
+    return install
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -29,11 +29,12 @@ class RefusedError(Exception):
 class Fault:
     """What goes wrong with one kind of call.
 
-    It takes `seconds` longer; it is `refused` with a text; the agent is gone in the `middle` of it; or its result is
-    told `told` times. `times` says how often this happens.
+    It takes `seconds` longer, or goes on when `until` is set; it is `refused` with a text; the agent is gone in the
+    `middle` of it; or its result is told `told` times. `times` says how often this happens.
     """
 
     seconds: float = 0.0
+    until: threading.Event | None = None
     refused: str | None = None
     middle: bool = False
     told: int = 1
@@ -58,6 +59,10 @@ class Simulator:
     """The files that were made for VMs that are being moved here, by VM."""
     halves: dict[str, int] = field(default_factory=dict)
     """Files that are being downloaded, as far as they are there."""
+    spans: list[tuple[str, float, float]] = field(default_factory=list)
+    """The paths of what was done, and when each began and ended."""
+    pinged: Callable[[int], None] = field(default=lambda _port: None)
+    """Told the port that a ping comes from."""
     host_uuid: str | None = None
     cpus: int = 8
     memory: int = 16 << 30
@@ -87,7 +92,7 @@ class Simulator:
         fault = self.faults.get(path)
         if fault is None:
             return Fault()
-        left = Fault(fault.seconds, fault.refused, fault.middle, fault.told, fault.times - 1)
+        left = replace(fault, times=fault.times - 1)
         self.faults[path] = left
         if not left.times:
             del self.faults[path]
@@ -304,7 +309,9 @@ class _Request(BaseHTTPRequestHandler):
         if not hasattr(host, "_" + path.strip("/").replace("/", "_")):
             return self._answer(404, {"success": False, "error": f"no call {path}"})
         fault = host.take_fault(path)
-        if path != "/host/ping":
+        if path == "/host/ping":
+            host.pinged(self.client_address[1])
+        else:
             host.calls.append((path, body))
         task, callback = self.headers.get("taskuuid"), self.headers.get("callbackurl")
         if not (task and callback):
@@ -323,13 +330,18 @@ class _Request(BaseHTTPRequestHandler):
             self.server.host.callbacks.append(post(callback, task, result))
 
     def _result(self, path: str, body: Body, fault: Fault) -> Body:
+        host, began = self.server.host, time.monotonic()
         time.sleep(fault.seconds)
+        if fault.until is not None:
+            fault.until.wait()
         try:
             if fault.refused is not None:
                 raise RefusedError(fault.refused)
-            return {"success": True, **self.server.host.do(path, body)}
+            return {"success": True, **host.do(path, body)}
         except (RefusedError, KeyError, OSError) as error:
             return {"success": False, "error": str(error)}
+        finally:
+            host.spans.append((path, began, time.monotonic()))
 
     def _answer(self, status: int, answer: Body | None) -> None:
         text = b"" if answer is None else json.dumps(answer).encode()

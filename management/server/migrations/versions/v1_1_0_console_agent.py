@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "1.1.0"
-down_revision = "1.1.0_gc"
+down_revision = "1.1.0_locks"
 
 
 def upgrade() -> None:
