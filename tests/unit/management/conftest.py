@@ -26,7 +26,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 PASSWORD = "correct horse 'battery\""
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def free_port() -> int:

@@ -165,6 +165,21 @@ def test_console_agent_opens_a_console_by_token(
     assert SESSION not in (tmp_path / "log").read_text()
 
 
+def test_a_new_token_ends_the_one_before(
+    start: Callable[..., AgentClient], port: int, proxy_port: int, vnc: int, tmp_path: Path
+) -> None:
+    client = start("console", port, "--proxy-port", str(proxy_port))
+    before: dict[str, Any] = {"token": SESSION, "targetHostname": "127.0.0.1", "targetPort": vnc}
+    after = {**before, "token": SESSION[::-1]}
+    for access in (before, after):
+        proxy = client.call("/establish", {**access, "vmUuid": "vm1"})["proxyPort"]
+    assert [client.call("/check", access)["available"] for access in (before, after)] == [False, True]
+    assert b"RFB" not in greeting(proxy, before["token"])
+    assert greeting(proxy, after["token"]).endswith(b"RFB 003.008\n")
+    client.call("/delete", {"vmUuid": "vm1"})
+    assert list((tmp_path / "state" / "tokens").iterdir()) == []
+
+
 def test_console_agent_needs_its_proxy_port(
     start: Callable[..., AgentClient], port: int, proxy_port: int, tmp_path: Path
 ) -> None:

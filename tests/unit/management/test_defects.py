@@ -1,9 +1,13 @@
-"""Defects of the original that are not here. Those of one part have their tests with that part."""
+"""Defects of the original that are not here: defects.py has all of them with their tests, which are not all in here."""
 
+import ast
 import json
 import os
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,7 +15,12 @@ import pytest
 from sqlalchemy import URL, delete, select
 from sqlalchemy.orm import Session
 
+from management import deploy
 from management.client.connection import Connection, Server
+from management.deploy.deployer import Deployer, Places
+from management.deploy.desired import Target
+from management.deploy.remote import Remote
+from management.effects import Processes
 from management.server import apis
 from management.server.agentcommands import COMMANDS, INNER
 from management.server.clock import now
@@ -19,6 +28,7 @@ from management.server.compute.removal import DELETE_VM
 from management.server.database import Database
 from management.server.gc import store
 from management.server.gc.attempts import attempt
+from management.server.hosts import AGENT
 from management.server.messages import discover
 from management.server.models.gc import GarbageCollectorVO
 from management.server.models.hosts import ClusterVO, HostVO
@@ -27,8 +37,11 @@ from management.server.node import Node
 from management.server.schema import migrate
 from management.server.timeoutlines import Timeout, parse_lines
 from management.server.timeouts import Timeouts
+from tests.paths import CHECKOUT
 from tests.unit.management.cloud import Cloud, cloud, eventually
 from tests.unit.management.conftest import PASSWORD, Install
+from tests.unit.management.defects import DEFECTS
+from tests.unit.management.nodes import process
 from tests.unit.management.simulator import Fault
 
 HEADER = "org.zstack.header"
@@ -36,6 +49,13 @@ SERVICE = f"{HEADER}.network.service.API"
 REGISTRY = discover(apis)
 START, STOP = (f"{HEADER}.vm.API{verb}VmInstanceMsg" for verb in ("Start", "Stop"))
 NOBODY = "0" * 12 + "4000800000000000000f"[:20]
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect[0])
+def test_each_defect_has_its_test(defect: tuple[str, str, str]) -> None:
+    _, file, test = defect
+    tests = [each for each in ast.parse((CHECKOUT / file).read_text()).body if isinstance(each, ast.FunctionDef)]
+    assert test in {each.name for each in tests}
 
 
 def test_providers_can_be_counted(server: Any, session: dict[str, str]) -> None:
@@ -217,3 +237,90 @@ def test_a_vm_is_destroyed_although_nobody_has_noticed_yet_that_its_host_is_lost
     eventually(lambda: [job["status"] for job in site.jobs()] == ["Done"], "the job is done")
     assert host.vms == {}
     assert site.row("vm", vm["uuid"])["state"] == "Destroyed"
+
+
+def test_an_agent_that_says_no_over_a_good_connection_has_failed(site: Cloud) -> None:
+    site.hosts[0].faults["/host/connect"] = Fault(refused="not today", times=1)
+    error = site.reconnect(0)["error"]
+    assert (error["code"], "not today" in str(error)) == ("HOST.1002", True)
+    assert site.row("host", site.uuids["host0"])["status"] == "Disconnected"
+    assert site.reconnect(0) == {"success": True}
+
+
+def test_a_console_agent_has_its_node_s_address(make_install: Callable[..., Install]) -> None:
+    install = make_install().prepare()
+    install.config.write_text(install.config.read_text() + 'management_ip = "127.0.0.9"\n')
+    query = f"{HEADER}.console.APIQueryConsoleProxyAgentMsg"
+    with process(install):
+        session = install.log_in()
+
+        def addresses() -> list[str]:
+            found = install.ask(session, query, conditions=[])["inventories"]
+            return [agent["managementIp"] for agent in found]
+
+        eventually(lambda: addresses() != [], "the agent has its row")
+        assert addresses() == ["127.0.0.9"]
+
+
+@dataclass(frozen=True)
+class Recording(Remote):
+    """Notes which variables a playbook would be given, instead of running it."""
+
+    given: dict[str, set[str]] = field(default_factory=dict)
+
+    def probe(self, target: Target, command: str) -> str:
+        return ""
+
+    def play(
+        self, playbook: str, target: Target, variables: dict[str, Any], run_dir: Path, password: str | None = None
+    ) -> None:
+        self.given[playbook] = set(variables)
+
+
+def test_a_playbook_is_given_what_it_reads_and_reads_what_it_is_given(tmp_path: Path) -> None:
+    agents, keys, authority = tmp_path / "agents", tmp_path / "keys", tmp_path / "ca.pem"
+    (agents / AGENT.name).mkdir(parents=True)
+    keys.mkdir()
+    for name in ("pip-26.3-py3-none-any.whl", "sealift_host_agent-1.1.0-py3-none-any.whl", "requirements.txt"):
+        (agents / AGENT.name / name).write_text(name)
+    (keys / "id_ed25519").write_text("it is not used\n")
+    (keys / "id_ed25519.pub").write_text("ssh-ed25519 AAAA x\n")
+    authority.write_text("-----BEGIN CERTIFICATE-----\n")
+    deployer = Deployer(Processes(), Places(agents, keys, tmp_path, authority), 60)
+    deployer._remote = recording = Recording(Processes(), keys, tmp_path, 60)
+    target = Target("127.0.0.1", 9, "root")
+    deployer.authorize(target, "secret")
+    with pytest.raises(Exception, match="does not answer"):
+        deployer.ensure(AGENT, target)
+    books = Path(str(deploy.__path__[0])) / "playbooks"
+    for playbook, given in recording.given.items():
+        read = set(re.findall(r"\b(?:agent_\w+|public_key)\b", (books / playbook).read_text()))
+        assert read == given, playbook
+    assert set(recording.given) == {file.name for file in books.glob("*.yml")}
+
+
+def sources(folder: str) -> Iterator[tuple[Path, ast.AST]]:
+    for file in sorted((CHECKOUT / folder).rglob("*.py")):
+        for part in ast.walk(ast.parse(file.read_text())):
+            yield file, part
+
+
+def test_no_text_is_ever_run_as_python() -> None:
+    found = [
+        f"{file}:{part.lineno}"
+        for file, part in sources("management")
+        if isinstance(part, ast.Call)
+        and isinstance(part.func, ast.Name)
+        and part.func.id in ("eval", "exec", "compile")
+    ]
+    assert found == []
+
+
+def test_no_agent_touches_the_firewall() -> None:
+    program = re.compile(r"(eb|ip6?|nf)t(ables)?(-\w+)?|firewall-cmd")
+    found = [
+        f"{file}: {part.value}"
+        for file, part in sources("management/agents")
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and program.fullmatch(part.value)
+    ]
+    assert found == []
