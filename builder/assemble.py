@@ -21,11 +21,12 @@ from builder.stage import stage_release
 from payload.archive import VerifiedBundle
 from payload.digest import Digest, digest_file
 from payload.events import Sink, stage
+from payload.lock import Lock
 from payload.manifest import Manifest
-from payload.model import Lock
+from payload.signing import PrivateKey
 from payload.siteplan import SitePlan
 from payload.store import Store
-from payload.trust import Keyring, PrivateKey
+from payload.trust import Keyring
 from repos.signing import MetadataKey
 
 

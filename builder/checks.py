@@ -19,8 +19,9 @@ from builder.product_templates import template_problems
 from builder.raw import select, texts
 from builder.targets import lowest_python
 from payload.errors import InputError
+from payload.fields import parse_range
 from payload.trust import PublicKey
-from payload.version import parse_range, parse_version
+from payload.version import parse_version
 
 _UNIQUE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("agent", ("agents", "*", "name")),

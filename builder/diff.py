@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from payload.digest import Digest
-from payload.model import Entry, Index, LockedWheel
+from payload.lock import LockedWheel
+from payload.model import Entry, Index
 from repos.offline import KEYS_FOLDER, REPOSITORY_FOLDER
 
 _PART_OF_THE_LOCK = ("repository", "server", "agents/", "tools", "images/", "python", "lock", "sbom", "provenance")

@@ -16,7 +16,7 @@ from builder.targets import WheelTarget, wheel_target
 from payload.digest import digest_file
 from payload.errors import InputError, ResolveError
 from payload.events import Sink, stage
-from payload.model import Lock, LockedWheel
+from payload.lock import Lock, LockedWheel
 from payload.store import Store
 from repos.sync import Download, Fetcher
 

@@ -25,7 +25,8 @@ from payload.digest import digest_file
 from payload.effects import run
 from payload.errors import CommandError, ResolveError
 from payload.events import Sink, stage
-from payload.model import PYTHON_FOLDER, LockedPython
+from payload.lock import LockedPython
+from payload.model import PYTHON_FOLDER
 from payload.store import Store
 from payload.texts import PROGRAM
 

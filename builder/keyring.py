@@ -9,7 +9,8 @@ from builder.manifest import LoadedManifest
 from builder.sign import load_public_key
 from payload.errors import UsageError
 from payload.manifest import Trust
-from payload.trust import Keyring, PrivateKey, names
+from payload.signing import PrivateKey
+from payload.trust import Keyring, names
 
 
 def keyring_of(loaded: LoadedManifest, signers: Sequence[PrivateKey]) -> Keyring:
@@ -47,6 +48,6 @@ def declared(loaded: LoadedManifest, trust: Trust) -> Keyring:
     Raises:
         UsageError, InputError: a key cannot be read.
     """
-    ends = trust.expires and int(datetime.combine(trust.expires, time(), UTC).timestamp())
+    ends = None if trust.expires is None else int(datetime.combine(trust.expires, time(), UTC).timestamp())
     keys = tuple(load_public_key(loaded.folder / name) for name in trust.keys)
     return Keyring(version=trust.version, threshold=trust.threshold, keys=keys, expires=ends)

@@ -17,7 +17,7 @@ from payload.digest import digest_bytes
 from payload.document import Document
 from payload.effects import atomic_write
 from payload.errors import InputError
-from payload.model import Lock, LockedDocument
+from payload.lock import Lock, LockedDocument
 
 _DOCUMENTS = {"updateinfo": ".updateinfo.xml", "group": ".comps.xml", "modules": ".modules.yaml"}
 

@@ -15,8 +15,8 @@ from payload.document import Document
 from payload.effects import atomic_write
 from payload.errors import InputError
 from payload.events import Sink, stage
+from payload.lock import LockedRpm
 from payload.manifest import Repository, Target
-from payload.model import LockedRpm
 from payload.store import Store
 from repos.closure import ResolvedPackage, every_package
 from repos.createrepo import create_repository, find_packages, is_current

@@ -15,9 +15,11 @@ from payload.digest import hex_of
 from payload.errors import IntegrityError
 from payload.events import Advanced, Sink, stage
 from payload.format import STUB_SIZE
+from payload.lock import Lock
 from payload.manifest import Manifest
-from payload.model import Lock, Section
-from payload.trust import Keyring, PrivateKey
+from payload.model import Section
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from payload.writer import BundleWriter
 from templates.contexts import StubContext
 from templates.render_stub import render_stub

@@ -18,10 +18,12 @@ from payload.digest import Digest
 from payload.effects import fsync_dir
 from payload.errors import InputError
 from payload.events import Sink, stage
-from payload.model import Index, Lock
+from payload.lock import Lock
+from payload.model import Index
+from payload.signing import PrivateKey
 from payload.split import split
 from payload.store import Store
-from payload.trust import PrivateKey, PublicKey
+from payload.trust import PublicKey
 from repos.signing import open_rpm_key
 
 

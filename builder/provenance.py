@@ -17,8 +17,9 @@ from builder.lockfile import lock_text
 from builder.purl import image_purl, rpm_purl, wheel_purl
 from builder.stage import Staged
 from payload.digest import Digest, digest_bytes, digest_file, hex_of
+from payload.lock import Lock
 from payload.manifest import Manifest
-from payload.model import PROVENANCE_PATH, SBOM_PATH, Lock
+from payload.model import PROVENANCE_PATH, SBOM_PATH
 from payload.store import Store
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from packageurl import PackageURL
 
+from payload.lock import LockedImage, LockedRpm, LockedWheel
 from payload.manifest import Image
-from payload.model import LockedImage, LockedRpm, LockedWheel
 
 
 def rpm_purl(rpm: LockedRpm) -> PackageURL:

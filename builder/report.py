@@ -10,8 +10,10 @@ from builder.pipeline import Built
 from builder.seal import Request
 from payload.archive import UnverifiedBundle, VerifiedBundle
 from payload.digest import Digest
-from payload.model import Index, Lock
+from payload.lock import Lock
+from payload.model import Index
 from payload.statement import Statement
+from payload.strict import document
 from payload.trust import Keyring, PublicKey, names
 
 Report = tuple[dict[str, object], str]
@@ -152,7 +154,7 @@ def statement_lines(statement: Statement) -> list[str]:
 def requested(path: Path, request: Request) -> Report:
     """A signing request that was written."""
     text = "\n".join((f"{path}: carry it to the key, and run: sealift sign", *statement_lines(request.statement)))
-    return {"request": str(path), "statement": request.statement.model_dump(mode="json")}, text
+    return {"request": str(path), "statement": document(request.statement, defaults=True)}, text
 
 
 def signed(path: Path, signers: Sequence[PublicKey]) -> Report:
@@ -176,5 +178,5 @@ def attached(bundle: Path, signers: Sequence[PublicKey], ring: Keyring) -> Repor
 
 def keyring(ring: Keyring, path: Path | None, text: str) -> Report:
     """A keyring to be given away."""
-    values: dict[str, object] = {"keyring": ring.model_dump(mode="json"), "file": None if path is None else str(path)}
+    values: dict[str, object] = {"keyring": document(ring, defaults=True), "file": None if path is None else str(path)}
     return values, text.rstrip() if path is None else f"{path}: {ring.threshold} of {names(ring.keys)}"

@@ -15,7 +15,7 @@ from builder.sources.wheel import environments, lock_wheels
 from builder.targets import WheelTarget, wheel_target
 from payload.digest import digest_bytes
 from payload.events import Sink, stage
-from payload.model import Lock, LockedDocument, LockedImage, LockedRpm, LockedWheel
+from payload.lock import Lock, LockedDocument, LockedImage, LockedRpm, LockedWheel
 from payload.store import Store
 from repos.documents import KEPT_KINDS, kept_documents
 from repos.repomd import next_revision

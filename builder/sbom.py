@@ -25,8 +25,8 @@ from builder import __version__
 from builder.lockfile import lock_text
 from builder.purl import image_purl, rpm_purl, wheel_purl
 from payload.digest import Digest, digest_bytes, hex_of
+from payload.lock import Lock, LockedImage, LockedRpm, LockedWheel
 from payload.manifest import Image, Manifest
-from payload.model import Lock, LockedImage, LockedRpm, LockedWheel
 from payload.store import Store
 from repos.header import read_license
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from payload.archive import UnverifiedBundle, open_bundle
 from payload.digest import Digest, digest_bytes
@@ -19,18 +21,19 @@ from payload.document import Document
 from payload.effects import atomic_write, fsync_dir
 from payload.errors import InputError, TrustError, UsageError
 from payload.format import MAX_SIGNATURES_SIZE, TRAILER_SIZE, Trailer
-from payload.index import encode_signatures
-from payload.statement import Statement
-from payload.trust import PrivateKey, PublicKey, Signature
+from payload.index import encode_signatures, read_signatures
+from payload.signing import PrivateKey
+from payload.statement import Statement, read_statement
+from payload.strict import Bridge, MalformedError, document, load
+from payload.trust import PublicKey, Signature
 
 _MAX_SIZE = 1 << 20
-_SIGNATURES = TypeAdapter(tuple[Signature, ...])
 
 
 class Request(Document):
     """What is to be signed. `check` finds damage on the way. What signs a lie fits no bundle."""
 
-    statement: Statement
+    statement: Annotated[Statement, Bridge(Statement, read_statement, partial(document, defaults=True))]
     check: Digest
 
 
@@ -165,8 +168,8 @@ def _saved(path: Path) -> Path:
 
 def _read_signatures(path: Path) -> tuple[Signature, ...]:
     try:
-        return _SIGNATURES.validate_json(_read(path))
-    except ValidationError as error:
+        return read_signatures(load(_read(path)))
+    except MalformedError as error:
         raise _invalid(path, "signature file", str(error)) from error
 
 

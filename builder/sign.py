@@ -9,7 +9,8 @@ from pathlib import Path
 
 from payload.effects import fsync_dir
 from payload.errors import InputError, UsageError
-from payload.trust import Keyring, PrivateKey, PublicKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring, PublicKey
 from repos.signing import generate_rpm_key
 
 

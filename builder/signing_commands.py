@@ -113,7 +113,7 @@ def keyring(
             ring = declared(loaded, loaded.manifest.trust)
         else:
             ring = open_bundle(source).claimed.keyring
-        text = ring.model_dump_json(indent=2, by_alias=True, exclude_none=True) + "\n"
+        text = ring.to_text()
         if out is not None:
             out.write_text(text, encoding="utf-8")
         console.result(*report.keyring(ring, out, text))

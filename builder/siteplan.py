@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from payload.digest import Digest
 from payload.errors import InputError, UsageError
+from payload.lock import LockedRpm
 from payload.manifest import Manifest
-from payload.model import LockedRpm
 from payload.siteplan import MAX_SIZE, SitePlan
 from payload.store import Store
 from repos.header import read_header_digest

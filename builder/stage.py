@@ -14,8 +14,9 @@ from builder.checks import unit_name
 from builder.lockfile import lock_text
 from builder.manifest import LoadedManifest
 from builder.sources.wheel import requirement_lines
+from payload.lock import Lock, LockedImage, LockedRpm, LockedWheel
 from payload.manifest import Image, Manifest
-from payload.model import PYTHON_ARCHIVE, SBOM_PATH, Lock, LockedImage, LockedRpm, LockedWheel
+from payload.model import PYTHON_ARCHIVE, SBOM_PATH
 from payload.store import Store
 from repos.createrepo import create_repository
 from repos.offline import REPOSITORY_FOLDER, rpm_key_name

@@ -14,8 +14,9 @@ from packaging.specifiers import SpecifierSet
 from builder.libc import minor
 from builder.tarball import unpacked
 from payload.errors import ResolveError
+from payload.lock import LockedPython
 from payload.manifest import Manifest
-from payload.model import PYTHON_FOLDER, LockedPython
+from payload.model import PYTHON_FOLDER
 from payload.store import Store
 
 _HOST_LIBC = "2.28"

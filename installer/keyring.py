@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,9 @@ from installer.layout import Layout
 from payload.archive import UnverifiedBundle, VerifiedBundle
 from payload.document import Document
 from payload.errors import InputError, IntegrityError, TrustError, UsageError
-from payload.trust import Keyring, PublicKey
+from payload.fields import KeyringTable
+from payload.strict import MalformedError, load
+from payload.trust import Keyring, PublicKey, read_keyring
 from payload.version import Version
 
 Origin = Literal["host", "administrator", "option", "asked", "bundle"]
@@ -33,7 +35,7 @@ class HostTrust(Document):
     """What a host remembers: whose bundles it takes, and the newest that it took (version and time each by itself)."""
 
     format: Literal[1] = 1
-    keyring: Keyring
+    keyring: KeyringTable
     version: Version
     created: int
 
@@ -104,7 +106,7 @@ def own_keys(bundle: UnverifiedBundle) -> TrustedKeys:
 
 def remembered(bundle: VerifiedBundle, before: HostTrust | None) -> HostTrust:
     """What the host remembers once it took `bundle`."""
-    version, created = bundle.index.manifest.product.version, bundle.index.created
+    version, created = bundle.index.product.version, bundle.index.created
     if before is not None:
         version, created = max(version, before.version), max(created, before.created)
     return HostTrust(keyring=bundle.keyring, version=version, created=created)
@@ -174,8 +176,8 @@ def _read(path: Path) -> Keyring:
     if not text.lstrip().startswith("{"):
         return Keyring(version=0, keys=(PublicKey.from_text(text, where=str(path)),))
     try:
-        return Keyring.model_validate_json(text).model_copy(update={"version": 0})
-    except ValidationError as error:
+        return replace(read_keyring(load(text.encode())), version=0)
+    except MalformedError as error:
         raise InputError("key-invalid", f"{path} is not a keyring", details=str(error)) from error
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import ValidationError
-
 from installer.layout import Layout
 from installer.state import AnswerValue
 from installer.steps.config import RenderedConfig
@@ -19,6 +17,7 @@ from installer.steps.sysctl import Setting
 from installer.steps.units import Unit
 from payload.digest import Digest
 from payload.errors import InputError, IntegrityError
+from payload.index import read_index
 from payload.manifest import Manifest
 from payload.model import Index
 from payload.version import Version
@@ -192,11 +191,11 @@ def installed_offer(
     """
     release = layout.release(version)
     try:
-        index = Index.model_validate_json((release / INDEX_NAME).read_bytes())
+        index = read_index((release / INDEX_NAME).read_bytes())
         return make_offer(
             index, bundle, lambda path: (release / path).read_bytes(), layout, answers, downgrade_to=downgrade_to
         )
-    except (OSError, ValidationError) as error:
+    except (OSError, IntegrityError) as error:
         raise IntegrityError(
             "release-damaged",
             f"the release {version} in {release} is damaged",

@@ -31,7 +31,7 @@ def open_verified(
     """Open and verify the bundle at `path`; `ask` decides about an unknown key.
 
     Raises:
-        IntegrityError: the bundle is damaged.
+        IntegrityError: the bundle is damaged, or something is to be done by it and its manifest or lock is malformed.
         TrustError: no trusted key signed it.
     """
     unverified = open_bundle(path, request.volumes)
@@ -42,4 +42,6 @@ def open_verified(
     if keys is None and request.only_shows:
         keys = own_keys(unverified)
     bundle, trusted = verify(unverified, keys, ask, now=0 if request.only_shows else int(time.time()))
+    if not request.only_shows:
+        _ = bundle.index.manifest, bundle.index.lock  # both are whole, or nothing begins
     return Opened(request, bundle, trusted, sink, path.name)

@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from installer.steps import Host
 from installer.steps.packages import record_name
 from installer.steps.stage import INDEX_NAME
-from payload.errors import PreflightError
+from payload.errors import IntegrityError, PreflightError
+from payload.index import read_index
 from payload.model import Index
 from repos.dnf import PackageManager
 from repos.nevra import Nevra
@@ -37,8 +36,8 @@ def kept_packages(release: Path) -> frozenset[Nevra]:
     """The packages whose files lie in a release folder: what undoing an upgrade finds. None in a folder that is not
     there, or that is too damaged to be taken packages from."""
     try:
-        index = Index.model_validate_json((release / INDEX_NAME).read_bytes())
-    except (OSError, ValidationError):
+        index = read_index((release / INDEX_NAME).read_bytes())
+    except (OSError, IntegrityError):
         return frozenset()
     lying = (rpm for rpm in index.lock.rpms if (release / PACKAGES_FOLDER / rpm.filename).is_file())
     return frozenset(Nevra.parse(rpm.nevra) for rpm in lying)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from installer.layout import Layout
 from installer.offer import Offer
 from installer.parts import links_of
 from installer.steps.stage import INDEX_NAME, damaged
-from payload.errors import SealiftError
-from payload.index import release_digest
+from payload.errors import IntegrityError, SealiftError
+from payload.index import read_index, release_digest
 from payload.model import Index
 from repos.dnf import detect
 
@@ -44,8 +42,8 @@ def survey(layout: Layout, offer: Offer, index: Index) -> Survey:
 def _listed(offer: Offer) -> bool:
     """Whether the release's own list of its files is of this release."""
     try:
-        listed = Index.model_validate_json((offer.release / INDEX_NAME).read_bytes())
-    except (OSError, ValidationError):
+        listed = read_index((offer.release / INDEX_NAME).read_bytes())
+    except (OSError, IntegrityError):
         return False
     return release_digest(listed) == offer.bundle
 

@@ -7,14 +7,11 @@ from. Contents are checked in the same pass that writes them out.
 from __future__ import annotations
 
 import os
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader, RawIOBase
+from io import BufferedReader
 from pathlib import Path
-
-from typing_extensions import Buffer, override
 
 from payload.digest import Digest, digest_bytes
 from payload.errors import IntegrityError, TrustError, UsageError
@@ -24,7 +21,6 @@ from payload.index import by_blob, decode_index, decode_signatures, gaps, releas
 from payload.members import Damage, Extraction, Wanted, content, intact, pieces_of
 from payload.model import Blob, Entry, Index, Section
 from payload.statement import Statement, statement_of
-from payload.tarball import unpack
 from payload.trust import Accepted, Keyring, Signature, accept
 from payload.volumes import OpenVolumes, Volumes, find_volumes
 
@@ -262,9 +258,11 @@ class VerifiedBundle:
         Raises:
             IntegrityError: it is damaged.
         """
+        from payload.streams import as_file  # noqa: PLC0415 - a check needs no files
+
         blob = next(blob for blob in self.index.blobs if blob.digest == digest)
         with self._volumes.opened() as volumes:
-            yield BufferedReader(_Pieces(self._sound_pieces(volumes, blob)), 1 << 20)
+            yield as_file(self._sound_pieces(volumes, blob))
 
     def _sound_pieces(self, volumes: OpenVolumes, blob: Blob) -> Iterator[bytes]:
         for piece in pieces_of(blob):
@@ -296,13 +294,14 @@ class VerifiedBundle:
         Raises:
             IntegrityError: it is damaged.
         """
+        from payload.streams import as_file  # noqa: PLC0415 - a check needs neither files nor tar
+        from payload.tarball import unpack_gzip  # noqa: PLC0415
+
         runtime = self.index.runtime
         with self._volumes.opened() as volumes:
             if not _sound(volumes, runtime):
                 raise _broken(self.path, "runtime", "its digest does not fit", runtime.offset)
-            stream = BufferedReader(_Stream(volumes, runtime), 1 << 20)
-            with tarfile.open(fileobj=stream, mode="r|gz") as archive:
-                unpack(archive, folder)
+            unpack_gzip(as_file(volumes.chunks(runtime.offset, runtime.size)), folder)
 
     def check(self, sink: Sink, *, stage: str = "check") -> tuple[Damage, ...]:
         """Read the whole bundle once, on all cores, and list every damaged range; some files share a member."""
@@ -331,46 +330,6 @@ class VerifiedBundle:
             f"{entry.path} is not in {self.path.name}: an upgrade takes it from what is installed",
             remedy="use the full bundle",
         )
-
-
-class _Pieces(RawIOBase):
-    """Pieces, one after the other, as a file."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self._left = pieces, memoryview(b"")
-
-    @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer)
-        if not self._left:
-            self._left = memoryview(next(self._pieces, b""))
-        count = min(len(view), len(self._left))
-        view[:count], self._left = self._left[:count], self._left[count:]
-        return count
-
-
-class _Stream(RawIOBase):
-    """A section as a file."""
-
-    def __init__(self, volumes: OpenVolumes, section: Section) -> None:
-        self._volumes = volumes
-        self._at, self._end = section.offset, section.offset + section.size
-
-    @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def readinto(self, buffer: Buffer, /) -> int:
-        view = memoryview(buffer)
-        found = self._volumes.pread(min(len(view), self._end - self._at), self._at)
-        view[: len(found)] = found
-        self._at += len(found)
-        return len(found)
 
 
 def damaged(name: str, damages: Sequence[Damage]) -> IntegrityError:

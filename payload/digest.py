@@ -7,9 +7,10 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import StringConstraints
+from payload.strict import Shape
 
-Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+DIGEST = Shape(r"^sha256:[0-9a-f]{64}$")
+Digest = Annotated[str, DIGEST]
 """`sha256:` and 64 lower-case hex digits."""
 
 CHUNK = 1 << 20

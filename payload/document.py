@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -22,3 +24,7 @@ class Document(BaseModel):
         arbitrary_types_allowed=True,
         defer_build=True,
     )
+
+    def to_table(self) -> dict[str, Any]:
+        """As JSON, without what is as if it were not given."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)

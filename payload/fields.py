@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from functools import partial
 from typing import Annotated
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
 
-_NAME_MAX = 255
-
-
-def _relative(value: str) -> str:
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or value != str(path) or value == ".":
-        raise ValueError(f"{value!r} must be a plain relative path: no '..', no leading '/', no './', no empty part")
-    if "\\" in value or not value.isprintable():
-        raise ValueError(f"{value!r} has a backslash or a letter that cannot be printed")
-    if any(len(part.encode()) > _NAME_MAX for part in path.parts):
-        raise ValueError(f"{value!r} has a part of more than {_NAME_MAX} bytes, which no file system takes")
-    return value
+from payload.names import LIBC_VERSION, NAME, SHA256, relative_path
+from payload.strict import Bridge, document
+from payload.trust import Keyring, PublicKey, Signature, read_keyring, read_public_key, read_signature
 
 
 def _requirement(value: str) -> str:
@@ -36,9 +28,23 @@ def _number_as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+def parse_range(value: object) -> SpecifierSet:
+    """Read a range such as `>=1.0,<2`.
+
+    Raises:
+        ValueError: `value` is no PEP 440 specifier set.
+    """
+    if isinstance(value, SpecifierSet):
+        return value
+    try:
+        return SpecifierSet(str(value))
+    except InvalidSpecifier as error:
+        raise ValueError(f"{value!r} is not a range such as >=1.0,<2") from error
+
+
+Name = Annotated[str, NAME]
 """Safe as a file name, a user name and part of a unit name."""
-RelativePath = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_relative)]
+RelativePath = Annotated[str, AfterValidator(relative_path)]
 DottedKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
 """A key of a TOML file, below the tables before its dots."""
 PythonRequirement = Annotated[str, AfterValidator(_requirement)]
@@ -56,10 +62,15 @@ SysctlKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+([.][A-Za-z0-9
 TextOrNumber = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$"), BeforeValidator(_number_as_text)]
 """A text, or a whole number."""
 FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, SHA256]
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[^\s]+$")]
 UpstreamUrl = Annotated[str, StringConstraints(pattern=r"^((https?|file)://|\.\.?/)[^\s]+$")]
 """A URL, or the path (starting with ./ or ../) of a folder that has repodata/."""
-LibcVersion = Annotated[str, StringConstraints(pattern=r"^2\.[0-9]{1,3}$")]
+LibcVersion = Annotated[str, LIBC_VERSION]
 """A glibc, such as `2.17`."""
 AnswerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+VersionRange = Annotated[SpecifierSet, BeforeValidator(parse_range), PlainSerializer(str)]
+KeyLine = Annotated[PublicKey, Bridge(PublicKey, read_public_key, PublicKey.line)]
+"""A public key that is its one line of text in a file."""
+KeyringTable = Annotated[Keyring, Bridge(Keyring, read_keyring, partial(document, defaults=True))]
+SignatureTable = Annotated[Signature, Bridge(Signature, read_signature, partial(document, defaults=True))]

@@ -1,6 +1,6 @@
 """The index as bytes: encoding it, and decoding it without trusting it.
 
-What the pydantic models cannot say is checked here: that members lie in order, aligned, without overlap and inside the
+What a row by itself cannot say is checked here: that members lie in order, aligned, without overlap and inside the
 file; that paths are unique and no file is also a folder; that every blob is used and every entry has one.
 """
 
@@ -11,25 +11,92 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 import zstandard
-from pydantic import TypeAdapter, ValidationError
 
-from payload.digest import Digest, digest_bytes
+from payload.digest import DIGEST, Digest, digest_bytes
 from payload.errors import IntegrityError
 from payload.format import CHUNK_SIZE, MAX_INDEX_CONTENT, STUB_SIZE, Trailer, aligned
-from payload.model import Blob, Entry, Index
-from payload.trust import Signature
+from payload.model import (
+    FORMAT_VERSION,
+    Base,
+    Blob,
+    Borrowed,
+    Chunk,
+    Entry,
+    Index,
+    Section,
+    Source,
+)
+from payload.model import (
+    index_damaged as _damaged,
+)
+from payload.names import COMPONENT, LIBC_VERSION, SHA256, relative_path
+from payload.strict import MalformedError, document, load, optional, record, rows, table, whole, words
+from payload.trust import Signature, read_keyring, read_signature
+from payload.version import parse_version
 
 _LEVEL = 19
 MAX_GROWTH = 64 << 10
 """So much longer than its content a zstd frame may be."""
-_SIGNATURES = TypeAdapter(tuple[Signature, ...])
+_NUMBER = whole()
+_SECTION = record(Section, offset=_NUMBER, size=_NUMBER, digest=DIGEST)
+_CHUNK = record(Chunk, size=whole(1), digest=DIGEST)
+_BLOB = record(
+    Blob,
+    digest=DIGEST,
+    size=_NUMBER,
+    codec=words("raw", "zstd"),
+    offset=_NUMBER,
+    stored_size=_NUMBER,
+    chunks=rows(_CHUNK),
+)
+_ENTRY = record(Entry, component=COMPONENT, path=relative_path, mode=whole(0, 0o777), blob=DIGEST)
+_BASE = record(Base, version=parse_version, release=DIGEST)
+_SOURCE = record(Source, path=relative_path, patch=optional(DIGEST))
+_BORROWED = record(Borrowed, digest=DIGEST, size=_NUMBER, sources=rows(_SOURCE), header=optional(SHA256))
+_INDEX = record(
+    Index,
+    format=whole(FORMAT_VERSION, FORMAT_VERSION),
+    created=_NUMBER,
+    keyring=read_keyring,
+    manifest_table=table,
+    lock_table=table,
+    stub=_SECTION,
+    runtime=_SECTION,
+    libc=LIBC_VERSION,
+    help=_SECTION,
+    info=_SECTION,
+    listing=_SECTION,
+    blobs=rows(_BLOB),
+    entries=rows(_ENTRY),
+    bases=rows(_BASE),
+    borrowed=rows(_BORROWED),
+)
+read_signatures = rows(read_signature)
+
+
+def index_text(index: Index) -> bytes:
+    """The index as canonical JSON."""
+    body = {"format": index.format} | document(index, defaults=False)
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def read_index(text: bytes) -> Index:
+    """Read what `index_text` wrote; which file it describes is not known here.
+
+    Raises:
+        IntegrityError: it is malformed.
+    """
+    try:
+        index = _INDEX(load(text))
+        _ = index.product, index.locked
+    except MalformedError as error:
+        raise _damaged(str(error)) from error
+    return index
 
 
 def encode_index(index: Index) -> bytes:
     """The stored form: canonical JSON in one zstd frame. These are the bytes that are signed."""
-    document = index.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    text = json.dumps({"format": index.format} | document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(text.encode())
+    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(index_text(index))
 
 
 def decode_index(stored: bytes, trailer: Trailer) -> Index:
@@ -45,11 +112,9 @@ def decode_index(stored: bytes, trailer: Trailer) -> Index:
         if not 0 < size <= MAX_INDEX_CONTENT:
             raise _damaged(f"it would be {size} bytes long")
         text = zstandard.ZstdDecompressor().decompress(stored, max_output_size=size)
-        index = Index.model_validate_json(text)
     except zstandard.ZstdError as error:
         raise _damaged(str(error)) from error
-    except ValidationError as error:
-        raise _damaged(f"{error.error_count()} mistakes, first: {error.errors()[0]['msg']}") from error
+    index = read_index(text)
     _check_members(index, trailer)
     _check_entries(index)
     return index
@@ -58,8 +123,8 @@ def decode_index(stored: bytes, trailer: Trailer) -> Index:
 def encode_signatures(signatures: Iterable[Signature]) -> bytes:
     """The stored form: compact JSON, one signature of each key, sorted by key: in whatever order they were made."""
     by_key = {signature.key: signature for signature in signatures}
-    rows = [by_key[key].model_dump(mode="json") for key in sorted(by_key)]
-    return json.dumps(rows, sort_keys=True, separators=(",", ":")).encode()
+    found = [document(by_key[key], defaults=True) for key in sorted(by_key)]
+    return json.dumps(found, sort_keys=True, separators=(",", ":")).encode()
 
 
 def decode_signatures(stored: bytes) -> tuple[Signature, ...]:
@@ -69,8 +134,8 @@ def decode_signatures(stored: bytes) -> tuple[Signature, ...]:
         IntegrityError: it is something else.
     """
     try:
-        signatures = _SIGNATURES.validate_json(stored)
-    except ValidationError as error:
+        signatures = read_signatures(load(stored))
+    except MalformedError as error:
         raise IntegrityError("bundle-damaged", "the bundle's signatures are damaged", details="signatures") from error
     if encode_signatures(signatures) != stored:
         raise IntegrityError("bundle-damaged", "the bundle's signatures are damaged", details="signatures")
@@ -147,7 +212,8 @@ def _check_entries(index: Index) -> None:
 
 
 def _check_borrowed(index: Index, blobs: set[Digest]) -> None:
-    packages = {rpm.digest for rpm in index.lock.rpms}
+    left = any(each.header is not None for each in index.borrowed)
+    packages = {rpm.digest for rpm in index.lock.rpms} if left else set()
     for each in index.borrowed:
         if each.header is not None and (each.sources or each.digest not in packages or not index.bases):
             raise _damaged(f"{each.digest} is left to the host, and is no package, or has sources")
@@ -161,9 +227,9 @@ def _check_borrowed(index: Index, blobs: set[Digest]) -> None:
 
 def release_digest(index: Index) -> Digest:
     """What a release is, however it came: equal for the full bundle and for upgrade bundles of the same build."""
-    rows = (f"{entry.mode} {entry.blob} {entry.component} {entry.path}\n" for entry in index.entries)
-    product = index.manifest.product
-    return digest_bytes(f"{product.name} {product.version} {index.runtime.digest}\n{''.join(rows)}".encode())
+    files = (f"{entry.mode} {entry.blob} {entry.component} {entry.path}\n" for entry in index.entries)
+    product = index.product
+    return digest_bytes(f"{product.name} {product.version} {index.runtime.digest}\n{''.join(files)}".encode())
 
 
 def by_blob(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
@@ -172,12 +238,3 @@ def by_blob(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     for entry in entries:
         groups.setdefault(entry.blob, []).append(entry)
     return groups
-
-
-def _damaged(why: str) -> IntegrityError:
-    return IntegrityError(
-        "bundle-damaged",
-        "the bundle's index is damaged",
-        details=f"index: {why}",
-        remedy="copy or download the file again",
-    )

@@ -27,9 +27,10 @@ from payload.fields import (
     TextOrNumber,
     UpstreamUrl,
     Url,
+    VersionRange,
 )
 from payload.requirements import Requirements
-from payload.version import Version, VersionRange
+from payload.version import Version
 
 
 class Product(Document):

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from payload.digest import CHUNK, Digest, digest_bytes
+from payload.digest import Digest, digest_bytes
 from payload.format import CHUNK_SIZE, aligned
 from payload.frames import frame_content
 from payload.index import pieces
@@ -86,11 +86,9 @@ def content(volumes: OpenVolumes, piece: Piece) -> bytes | None:
 
 def intact(volumes: OpenVolumes, offset: int, size: int, digest: Digest) -> bool:
     """Whether that part of the bundle has that digest."""
-    total, end = hashlib.sha256(), offset + size
-    while offset < end:
-        step = min(CHUNK, end - offset)
-        total.update(volumes.pread(step, offset))
-        offset += step
+    total = hashlib.sha256()
+    for chunk in volumes.chunks(offset, size):
+        total.update(chunk)
     return digest == f"sha256:{total.hexdigest()}"
 
 

@@ -1,21 +1,28 @@
-"""What the builder writes: the lock, with the exact artifacts, and the index, the signed table of contents.
+"""What is inside a bundle: the index, the signed table of contents. `payload.index` reads and writes these values.
 
-Frozen pydantic models, as the manifest is; keys are kebab-case on disk.
+Everybody who opens a bundle needs these, so they take no time to import: see docs/adr/0073.
 """
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import Field, StringConstraints
-
-from payload.digest import Digest
-from payload.document import Document
-from payload.fields import LibcVersion, Name, RelativePath, Sha256
-from payload.manifest import Manifest
+from payload.digest import DIGEST, Digest
+from payload.errors import IntegrityError
+from payload.names import NAME
+from payload.strict import record, rows, table
 from payload.trust import Keyring
-from payload.version import Version
+from payload.version import Version, parse_version
+
+if TYPE_CHECKING:
+    from payload.document import Document
+    from payload.lock import Lock
+    from payload.manifest import Manifest
+
+    D = TypeVar("D", bound=Document)
 
 FORMAT_VERSION = 1
 PYTHON_ARCHIVE = "tools/python.tar.gz"
@@ -29,132 +36,50 @@ OLDEST_GLIBC = "2.2"
 """The first glibc of x86_64: what needs it needs nothing in particular."""
 
 
-# --- the lock: the exact artifacts ------------------------------------------------------------------------------------
-
-
-class LockedRpm(Document):
-    """An RPM of the closure; `location` is relative to its upstream's URL, `requested`: named in the manifest."""
-
-    name: str
-    epoch: int
-    version: str
-    release: str
-    arch: str
-    upstream: Name
-    location: RelativePath
-    digest: Digest
-    size: int
-    requested: bool
-
-    @property
-    def nevra(self) -> str:
-        """`name-epoch:version-release.arch`."""
-        return f"{self.name}-{self.epoch}:{self.version}-{self.release}.{self.arch}"
-
-    @property
-    def filename(self) -> str:
-        """The file's name without folders."""
-        return PurePosixPath(self.location).name
-
-
-class LockedWheel(Document):
-    """A wheel of one environment. `source`: from the package index by name, or built from a path."""
-
-    environment: RelativePath
-    """`server`, or `agents/NAME`."""
-    name: str
-    version: Version
-    filename: RelativePath
-    digest: Digest
-    source: Literal["index", "path"]
-    sources: Digest | None = None
-    """For a path: the digest of the project's sources, by which a build sees that they changed after the lock."""
-
-
-class LockedDocument(Document):
-    """What upstreams say about the packages besides: updates, groups or modules, in a file beside the lock."""
-
-    kind: Literal["updateinfo", "group", "modules"]
-    digest: Digest
-
-
-class LockedImage(Document):
-    """An image with nothing left open."""
-
-    name: Name
-    digest: Digest
-    size: int
-    virtual_size: int
-
-
-class LockedPython(Document):
-    """The portable CPython of `[runtime]`, a .tar.gz with the one folder `PYTHON_FOLDER`. `libc`: the oldest glibc that
-    it starts on."""
-
-    version: Version
-    libc: LibcVersion
-    digest: Digest
-
-
-class Lock(Document):
-    """`bundle.lock`: what `build` puts in, to the byte."""
-
-    format: Literal[1] = 1
-    manifest: Digest
-    """Digest of the manifest file that was locked."""
-    revision: int = Field(default=1, ge=1)
-    """Of the repository: that of the lock before if nothing in it changed, else a greater one."""
-    rpms: tuple[LockedRpm, ...]
-    documents: tuple[LockedDocument, ...] = ()
-    wheels: tuple[LockedWheel, ...]
-    pip: LockedWheel
-    """The pip wheel that installs the others on the target."""
-    images: tuple[LockedImage, ...]
-    python: LockedPython | None = None
-
-
-# --- the index: what is inside a bundle, signed -----------------------------------------------------------------------
-
-
-class Section(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
     """A part of the file that is no member: stub, runtime, or a text."""
 
-    offset: int = Field(ge=0)
-    size: int = Field(ge=0)
+    offset: int
+    size: int
     digest: Digest
 
 
-class Chunk(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
     """How a piece of a member's content is stored: as it is, or as one zstd frame."""
 
-    size: int = Field(ge=1)
+    size: int
     digest: Digest
 
 
-class Blob(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
     """A member's bytes. `digest` and `size` are of the content; the chunks, each `payload.format.CHUNK_SIZE` bytes of
     content but for the last, lie one behind the other from `offset` on and together have `stored_size` bytes."""
 
     digest: Digest
-    size: int = Field(ge=0)
+    size: int
     codec: Literal["raw", "zstd"]
-    offset: int = Field(ge=0)
-    stored_size: int = Field(ge=0)
+    offset: int
+    stored_size: int
     chunks: tuple[Chunk, ...]
 
 
-class Entry(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
     """A file: where it goes under the release folder, and whose bytes it has."""
 
-    component: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9/_.-]{0,99}$")]
+    component: str
     """`server`, `agents/NAME`, `images/NAME`, `repository`, `templates`, `tools`, `python`, `lock`, `sbom`,
     `provenance`."""
-    path: RelativePath
-    mode: Annotated[int, Field(ge=0, le=0o777)]
+    path: str
+    mode: int
     blob: Digest
 
 
-class Base(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
     """A release that an upgrade bundle can be installed over."""
 
     version: Version
@@ -162,36 +87,61 @@ class Base(Document):
     """See `payload.index.release_digest`."""
 
 
-class Source(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
     """A file of a base, and what makes the wanted content from it: nothing, or the patch in the member `patch`."""
 
-    path: RelativePath
+    path: str
     patch: Digest | None = None
 
 
-class Borrowed(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borrowed:
     """A content that an upgrade bundle does not hold. `sources` has one for each base, in their order. Or there are
     none, and `header` says what stands for it: an installed package, whose header has this SHA-256."""
 
     digest: Digest
-    size: int = Field(ge=0)
+    size: int
     sources: tuple[Source, ...] = ()
-    header: Sha256 | None = None
+    header: str | None = None
 
 
-class Index(Document):
-    """The signed table of contents."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which release of which product it is."""
 
-    format: Literal[1] = 1
-    created: int = Field(ge=0)
+    name: str
+    version: Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """What a statement says about the lock: its manifest's digest, and the rows of its tables."""
+
+    manifest: Digest
+    rpms: tuple[object, ...]
+    wheels: tuple[object, ...]
+    images: tuple[object, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """The signed table of contents.
+
+    Manifest and lock are in it as JSON. Whoever asks for them gets them as pydantic models, checked at that moment;
+    who only reads the file never loads those.
+    """
+
+    format: int = FORMAT_VERSION
+    created: int
     """Seconds since the epoch, from SOURCE_DATE_EPOCH or the manifest's time: part of the input, not of the build."""
     keyring: Keyring
     """Whose signatures count from this bundle on: what a host pins at its first install."""
-    manifest: Manifest
-    lock: Lock
+    manifest_table: Mapping[str, Any] = field(metadata={"key": "manifest"})
+    lock_table: Mapping[str, Any] = field(metadata={"key": "lock"})
     stub: Section
     runtime: Section
-    libc: LibcVersion = OLDEST_GLIBC
+    libc: str = OLDEST_GLIBC
     """The oldest glibc on which the runtime starts, measured over all its programs."""
     help: Section
     info: Section
@@ -201,6 +151,38 @@ class Index(Document):
     bases: tuple[Base, ...] = ()
     """Of an upgrade bundle: any one of these must be installed."""
     borrowed: tuple[Borrowed, ...] = ()
+
+    @cached_property
+    def product(self) -> Identity:
+        """Raises: MalformedError."""
+        return _read_identity(self.manifest_table.get("product"))
+
+    @cached_property
+    def locked(self) -> Locked:
+        """Raises: MalformedError."""
+        return _read_locked(self.lock_table)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the product is.
+
+        Raises:
+            IntegrityError: it is malformed.
+        """
+        from payload.manifest import Manifest  # noqa: PLC0415 - see above
+
+        return _checked(Manifest, "manifest", self.manifest_table)
+
+    @cached_property
+    def lock(self) -> Lock:
+        """The exact artifacts.
+
+        Raises:
+            IntegrityError: it is malformed.
+        """
+        from payload.lock import Lock  # noqa: PLC0415 - see above
+
+        return _checked(Lock, "lock", self.lock_table)
 
     @property
     def left_to_host(self) -> dict[Digest, Borrowed]:
@@ -212,3 +194,24 @@ class Index(Document):
         """The size of every content, inside the file or not, by its digest."""
         sizes = {blob.digest: blob.size for blob in self.blobs}
         return sizes | {each.digest: each.size for each in self.borrowed}
+
+
+_read_identity = record(Identity, others=True, name=NAME, version=parse_version)
+_read_locked = record(Locked, others=True, manifest=DIGEST, rpms=rows(table), wheels=rows(table), images=rows(table))
+
+
+def _checked(kind: type[D], name: str, value: Mapping[str, Any]) -> D:
+    try:
+        return kind.model_validate(value)
+    except ValueError as error:
+        raise index_damaged(f"{name}: {error}") from error
+
+
+def index_damaged(why: str) -> IntegrityError:
+    """The error about an index that is not as it was written."""
+    return IntegrityError(
+        "bundle-damaged",
+        "the bundle's index is damaged",
+        details=f"index: {why}",
+        remedy="copy or download the file again",
+    )

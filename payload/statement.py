@@ -7,20 +7,22 @@ sees in it what the signature will vouch for.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
-from payload.digest import Digest, digest_bytes
-from payload.document import Document
-from payload.fields import Name
-from payload.model import Index
-from payload.trust import Keyring
-from payload.version import Version
+from payload.digest import DIGEST, Digest, digest_bytes
+from payload.model import FORMAT_VERSION, Index
+from payload.names import NAME
+from payload.strict import document, record, whole
+from payload.trust import Keyring, read_keyring
+from payload.version import Version, parse_version
 
 
-class Statement(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
     """One bundle. `index` is the digest of the stored index, through which everything else in the file is covered."""
 
-    format: int = 1
-    product: Name
+    format: int = FORMAT_VERSION
+    product: str
     version: Version
     created: int
     index: Digest
@@ -35,23 +37,41 @@ class Statement(Document):
 
     def message(self) -> bytes:
         """The bytes that are signed: canonical JSON."""
-        body = self.model_dump(mode="json", by_alias=True)
-        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return json.dumps(
+            document(self, defaults=True), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        ).encode()
+
+
+read_statement = record(
+    Statement,
+    format=whole(FORMAT_VERSION, FORMAT_VERSION),
+    product=NAME,
+    version=parse_version,
+    created=whole(),
+    index=DIGEST,
+    manifest=DIGEST,
+    runtime=DIGEST,
+    keyring=read_keyring,
+    packages=whole(),
+    wheels=whole(),
+    images=whole(),
+    size=whole(),
+)
 
 
 def statement_of(index: Index, stored: bytes) -> Statement:
     """The statement of the bundle whose index is `index`, `stored` as these bytes."""
-    product, lock = index.manifest.product, index.lock
+    product, locked = index.product, index.locked
     return Statement(
         product=product.name,
         version=product.version,
         created=index.created,
         index=digest_bytes(stored),
-        manifest=lock.manifest,
+        manifest=locked.manifest,
         runtime=index.runtime.digest,
         keyring=index.keyring,
-        packages=len(lock.rpms),
-        wheels=len(lock.wheels),
-        images=len(lock.images),
+        packages=len(locked.rpms),
+        wheels=len(locked.wheels),
+        images=len(locked.images),
         size=sum(blob.size for blob in index.blobs),
     )

@@ -7,6 +7,7 @@ import posixpath
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from payload.errors import IntegrityError
 
@@ -20,6 +21,12 @@ def unpack(archive: tarfile.TarFile, folder: Path) -> None:
         OSError: the disk is full, …
     """
     archive.extractall(folder, members=_harmless(archive))  # noqa: S202 - this is the check of it
+
+
+def unpack_gzip(stream: BinaryIO, folder: Path) -> None:
+    """The same for a .tar.gz that is read from its start to its end."""
+    with tarfile.open(fileobj=stream, mode="r|gz") as archive:
+        unpack(archive, folder)
 
 
 def _harmless(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

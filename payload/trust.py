@@ -2,7 +2,7 @@
 
 A signature is made over `CONTEXT + message` (RFC 8032, pure Ed25519), so that a signature for a bundle can never be
 taken for one of something else. The message is a bundle's statement (`payload.statement`).
-Private keys are PKCS#8 PEM as openssl writes them; public keys are one line of text.
+Public keys are one line of text. Private keys are in `payload.signing`.
 """
 
 from __future__ import annotations
@@ -10,26 +10,25 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from payload.document import Document
 from payload.errors import InputError, TrustError
+from payload.strict import Line, MalformedError, document, optional, record, rows, text, whole
 
 CONTEXT = b"sealift bundle statement v1\0"
 _KIND = "sealift-ed25519"
-_RAW = serialization.Encoding.Raw
+_MAX_KEYS = 32
 
 
-class Signature(Document):
+@dataclass(frozen=True, slots=True)
+class Signature:
     """A signature by the key with fingerprint `key`, in base64."""
 
     key: str
@@ -37,7 +36,7 @@ class Signature(Document):
 
 
 @dataclass(frozen=True, slots=True)
-class PublicKey:
+class PublicKey(Line):
     """A public key: 32 raw bytes, and a comment for people."""
 
     raw: bytes
@@ -48,9 +47,13 @@ class PublicKey:
         """`SHA256:` and the unpadded base64 of the key's SHA-256, as ssh-keygen shows keys."""
         return "SHA256:" + base64.b64encode(hashlib.sha256(self.raw).digest()).decode().rstrip("=")
 
+    def line(self) -> str:
+        """The one line of a `.pub` file, without its end."""
+        return " ".join(filter(None, (_KIND, base64.b64encode(self.raw).decode(), self.comment)))
+
     def to_text(self) -> str:
-        """The one line of a `.pub` file."""
-        return " ".join(filter(None, (_KIND, base64.b64encode(self.raw).decode(), self.comment))) + "\n"
+        """The content of a `.pub` file."""
+        return f"{self.line()}\n"
 
     @classmethod
     def from_text(cls, text: str, *, where: str = "public key") -> PublicKey:
@@ -84,88 +87,47 @@ class PublicKey:
         return base64.b64encode(raw).decode() == signature.signature
 
 
-class PrivateKey:
-    """A private key. Its repr shows the fingerprint only."""
-
-    def __init__(self, key: Ed25519PrivateKey, comment: str = "") -> None:
-        self._key = key
-        self._comment = comment
-
-    def __repr__(self) -> str:
-        return f"PrivateKey({self.public.fingerprint})"
-
-    @classmethod
-    def generate(cls, comment: str = "") -> PrivateKey:
-        """A new random key."""
-        return cls(Ed25519PrivateKey.generate(), comment)
-
-    @classmethod
-    def from_pem(cls, pem: bytes, *, where: str = "private key") -> PrivateKey:
-        """Read PKCS#8 PEM.
-
-        Raises:
-            InputError: it is no Ed25519 private key without passphrase.
-        """
-        try:
-            key = serialization.load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError) as error:
-            raise InputError("key-invalid", f"{where} is not a readable PEM private key", details=str(error)) from error
-        if not isinstance(key, Ed25519PrivateKey):
-            raise InputError("key-invalid", f"{where} is not an Ed25519 key", remedy="make one with `sealift keygen`")
-        return cls(key)
-
-    def to_pem(self) -> bytes:
-        """PKCS#8 PEM, without passphrase."""
-        return self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-
-    @property
-    def public(self) -> PublicKey:
-        """The public half."""
-        raw = self._key.public_key().public_bytes(_RAW, serialization.PublicFormat.Raw)
-        return PublicKey(raw, self._comment)
-
-    def sign(self, message: bytes) -> Signature:
-        """Sign `message`."""
-        signature = base64.b64encode(self._key.sign(CONTEXT + message)).decode()
-        return Signature(key=self.public.fingerprint, signature=signature)
-
-
 def names(keys: Iterable[PublicKey]) -> str:
     """Their fingerprints, for people."""
     return ", ".join(key.fingerprint for key in keys)
 
 
-def _parsed(value: object) -> object:
+def read_public_key(value: object) -> PublicKey:
+    """The key of a line in a document.
+
+    Raises:
+        MalformedError: it is something else.
+    """
     try:
-        return PublicKey.from_text(value) if isinstance(value, str) else value
+        return PublicKey.from_text(text(value))
     except InputError as error:
-        raise ValueError(error.brief) from error
+        raise MalformedError(error.brief) from error
 
 
-KeyLine = Annotated[PublicKey, BeforeValidator(_parsed), PlainSerializer(lambda key: key.to_text().strip())]
-"""A public key that is its one line of text in a file."""
-
-
-class Keyring(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyring:
     """Whose signatures count: `threshold` of `keys` must have signed.
 
     A host replaces its keyring by one with a higher `version` (see `accept`). `expires`: seconds since the epoch.
     """
 
-    version: int = Field(default=1, ge=0)
-    threshold: int = Field(default=1, ge=1)
-    keys: tuple[KeyLine, ...] = Field(min_length=1, max_length=32)
+    version: int = 1
+    threshold: int = 1
+    keys: tuple[PublicKey, ...]
     expires: int | None = None
 
-    @model_validator(mode="after")
-    def _can_be_met(self) -> Keyring:
+    def __post_init__(self) -> None:
+        if not 0 < len(self.keys) <= _MAX_KEYS:
+            raise MalformedError(f"a keyring has 1 to {_MAX_KEYS} keys, not {len(self.keys)}")
         if len({key.raw for key in self.keys}) < len(self.keys):
-            raise ValueError("a key is listed twice")
+            raise MalformedError("a key is listed twice")
         if self.threshold > len(self.keys):
-            raise ValueError(f"{self.threshold} of {len(self.keys)} keys can never have signed")
-        return self
+            raise MalformedError(f"{self.threshold} of {len(self.keys)} keys can never have signed")
+
+    def to_text(self) -> str:
+        """The content of a `.keyring` file."""
+        said = {key: value for key, value in document(self, defaults=True).items() if value is not None}
+        return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
 
     def verify(self, message: bytes, signatures: Sequence[Signature]) -> tuple[PublicKey, ...]:
         """The trusted keys that signed `message`, in the keyring's order.
@@ -219,6 +181,12 @@ class Keyring(Document):
             details=details,
             remedy="compare the fingerprints with what the vendor published; give the right key, or get the right file",
         )
+
+
+read_signature = record(Signature, key=text, signature=text)
+read_keyring = record(
+    Keyring, version=whole(), threshold=whole(1), keys=rows(read_public_key), expires=optional(whole())
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from payload.digest import Digest, digest_bytes
+from payload.digest import CHUNK, Digest, digest_bytes
 from payload.errors import IntegrityError, UsageError
 from payload.format import ALIGNMENT, Trailer
 from payload.model import FORMAT_VERSION
@@ -89,6 +89,11 @@ class OpenVolumes:
         if len(content) != size:
             raise IntegrityError("bundle-truncated", "the file ended while it was read", remedy="copy it again")
         return content
+
+    def chunks(self, offset: int, size: int) -> Iterator[bytes]:
+        """The same, a piece at a time."""
+        for start in range(offset, offset + size, CHUNK):
+            yield self.pread(min(CHUNK, offset + size - start), start)
 
 
 def _read(span: Span) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from itertools import chain
 from pathlib import Path
@@ -21,11 +21,13 @@ from payload.effects import fsync_dir
 from payload.errors import UsageError
 from payload.format import CHUNK_SIZE, STUB_SIZE, TRAILER_SIZE, Trailer, aligned
 from payload.index import encode_index, encode_signatures
+from payload.lock import Lock
 from payload.manifest import Manifest
-from payload.model import OLDEST_GLIBC, Base, Blob, Borrowed, Chunk, Entry, Index, Lock, Section
+from payload.model import OLDEST_GLIBC, Base, Blob, Borrowed, Chunk, Entry, Index, Section
+from payload.signing import PrivateKey
 from payload.statement import statement_of
 from payload.texts import info_text, listing_text
-from payload.trust import Keyring, PrivateKey
+from payload.trust import Keyring
 
 _COMPRESSED = (".rpm", ".whl", ".qcow2", ".zst", ".gz", ".xz", ".bz2", ".zip")
 """Suffixes of files that are compressed already: stored raw, so that a filesystem can clone them."""
@@ -133,8 +135,8 @@ class BundleWriter:
         index = Index(
             created=created,
             keyring=keyring,
-            manifest=manifest,
-            lock=lock,
+            manifest_table=manifest.to_table(),
+            lock_table=lock.to_table(),
             stub=self._stub_section,
             runtime=self._runtime_section,
             libc=libc,
@@ -223,7 +225,7 @@ class BundleWriter:
             self._end = before
         else:
             self._known.add(digest)
-            self._blobs.append(blob.model_copy(update={"digest": digest, "size": size}))
+            self._blobs.append(replace(blob, digest=digest, size=size))
         return digest
 
     def _member(self, digest: Digest, size: int, codec: _Codec, pieces: Iterable[_Packed]) -> Blob:

@@ -13,8 +13,9 @@ from payload.digest import Digest, digest_file
 from payload.effects import run
 from payload.errors import CommandError, InputError, ResolveError
 from payload.events import Sink, stage
+from payload.lock import LockedPython
 from payload.manifest import Runtime
-from payload.model import PYTHON_FOLDER, LockedPython
+from payload.model import PYTHON_FOLDER
 from payload.store import Store
 from payload.version import parse_version
 from repos.sync import Download, Fetcher

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from payload.digest import digest_file, hex_of
 from payload.errors import InputError
+from payload.lock import LockedImage
 from payload.manifest import Image
-from payload.model import LockedImage
 
 _HEADER = struct.Struct(">4sIQIIQ")
 """Magic, version, offset and length of the backing file's name, cluster bits, virtual size."""

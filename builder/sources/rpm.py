@@ -10,8 +10,8 @@ from builder.memo import mark_checked, was_checked
 from payload.digest import digest_file
 from payload.errors import ResolveError, TrustError, UsageError
 from payload.events import Note, Sink, stage
+from payload.lock import LockedRpm
 from payload.manifest import Repository, Target, Upstream
-from payload.model import LockedRpm
 from payload.store import Store
 from repos.baseline import Installed, read_baseline
 from repos.closure import Closure, ResolvedPackage, Solution, closure_of, resolve_closure, solve

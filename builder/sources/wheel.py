@@ -17,8 +17,8 @@ from builder.sources.project import BuiltWheel, build_wheel
 from builder.targets import WheelTarget
 from payload.digest import Digest, hex_of
 from payload.errors import ResolveError
+from payload.lock import LockedWheel
 from payload.manifest import Manifest
-from payload.model import LockedWheel
 from payload.store import Store
 from payload.version import parse_version
 

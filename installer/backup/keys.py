@@ -11,7 +11,9 @@ from payload.digest import digest_bytes
 from payload.document import Document
 from payload.effects import atomic_write
 from payload.errors import IntegrityError, TrustError
-from payload.trust import KeyLine, PrivateKey, PublicKey, Signature
+from payload.fields import KeyLine, SignatureTable
+from payload.signing import PrivateKey
+from payload.trust import PublicKey
 
 Ask = Callable[[PublicKey], bool]
 """Whether a person says that this is the key of the host that was backed up."""
@@ -22,7 +24,7 @@ class Signed(Document):
     """`signature.json`."""
 
     key: KeyLine
-    signature: Signature
+    signature: SignatureTable
 
 
 def sign(contents: bytes, key: PrivateKey) -> bytes:

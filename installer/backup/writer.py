@@ -20,7 +20,7 @@ from payload.digest import CHUNK
 from payload.effects import fsync_dir
 from payload.errors import UsageError
 from payload.events import Advanced, Sink, stage
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 
 _STAGE = "backup"
 _TRIES = 3

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from installer.installed import Installed
 from installer.offer import Offer, make_offer
 from installer.steps.stage import INDEX_NAME
 from payload.digest import digest_bytes
 from payload.errors import IntegrityError
-from payload.index import release_digest
+from payload.index import read_index, release_digest
 from payload.model import Index
 
 
@@ -28,8 +26,8 @@ def anchored_index(installed: Installed) -> Index:
     record = installed.state.current_record
     path = installed.layout.release(record.version) / INDEX_NAME
     try:
-        index = Index.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        index = read_index(path.read_bytes())
+    except (OSError, IntegrityError) as error:
         raise _broken(path, installed, str(error)) from error
     if (found := release_digest(index)) != record.bundle:
         raise _broken(path, installed, f"installed: {record.bundle}\nthis list: {found}")

@@ -16,6 +16,7 @@ from payload.digest import digest_file
 from payload.effects import atomic_write, sync_filesystem
 from payload.errors import IntegrityError
 from payload.events import Sink, stage
+from payload.index import index_text
 from payload.model import Entry, Index
 from repos.offline import PACKAGES_FOLDER
 
@@ -83,7 +84,7 @@ class StageRelease(Step[StageBefore]):
         bundle.unpack_runtime(runtime.with_name("runtime.new"))
         remove_tree(runtime)
         runtime.with_name("runtime.new").rename(runtime)
-        atomic_write(self.release / INDEX_NAME, bundle.index.model_dump_json(by_alias=True).encode())
+        atomic_write(self.release / INDEX_NAME, index_text(bundle.index))
         sync_filesystem(self.release)
 
     def _packages_of_base(self, bundle: VerifiedBundle) -> frozenset[str]:

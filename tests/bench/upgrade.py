@@ -34,7 +34,8 @@ from payload.digest import digest_file
 from payload.events import NullSink
 from payload.format import STUB_SIZE
 from payload.patch import apply_patch, make_patch
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from payload.writer import BundleWriter
 from tests.bench.measure import call, make_payload, median
 from tests.unit.payload.bundles import lock, manifest, runtime

@@ -21,7 +21,7 @@ from installer.control_cli import control_app
 from installer.facts.model import Facts, FileSystem
 from payload.manifest import Manifest
 from payload.requirements import KNOWN_CHECKS
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 from templates.render import PRODUCT_VARIABLES
 from tests.e2e.faults import FAULTS
 from tests.paths import CHECKOUT

@@ -67,6 +67,16 @@ def test_a_start_loads_nothing_that_only_some_runs_need(module: str) -> None:
     assert not {"requests", "urllib3", "charset_normalizer", "rich"} & set(done.stdout.split())
 
 
+def test_a_bundle_is_read_without_what_only_documents_need() -> None:
+    """Opening, verifying and checking a bundle loads none of the models, and nothing of what makes or unpacks one."""
+    program = "import sys, payload.archive; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    unwanted = {"pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection", "jinja2"}
+    unwanted |= {"tarfile", "subprocess", "importlib.metadata", "packaging.requirements", "packaging.specifiers"}
+    unwanted |= {"payload.manifest", "payload.lock", "payload.document", "payload.fields", "payload.signing"}
+    assert not (unwanted | {"cryptography.hazmat.primitives.serialization"}) & set(done.stdout.split())
+
+
 def test_no_cycles() -> None:
     graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True)
     sorter = graphlib.TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})

@@ -20,7 +20,8 @@ import pytest
 from payload.archive import open_bundle
 from payload.errors import IntegrityError
 from payload.format import STUB_SIZE
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from payload.writer import BundleWriter
 from templates.contexts import StubContext
 from templates.render_stub import render_stub

@@ -13,8 +13,8 @@ from payload.digest import digest_bytes
 from payload.format import TRAILER_SIZE, Trailer
 from payload.index import decode_index, encode_index, encode_signatures, gaps
 from payload.model import Index
+from payload.signing import PrivateKey
 from payload.statement import statement_of
-from payload.trust import PrivateKey
 from tests.lab import Host
 
 _CHANGE = """
@@ -83,7 +83,7 @@ class Anatomy:
         index = edit(self.index)
         stored = encode_index(index)
         signature = key.sign(statement_of(index, stored).message())
-        signatures = encode_signatures([signature.model_copy(update={"key": claim or signature.key})])
+        signatures = encode_signatures([replace(signature, key=claim or signature.key)])
         at = self.trailer.index_offset
         trailer = replace(
             self.trailer,

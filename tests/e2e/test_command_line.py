@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from payload.model import Index
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 from tests.e2e.conftest import Bundles
 from tests.e2e.forge import Anatomy
 from tests.lab import Host, Lab, Snapshot
@@ -125,7 +126,7 @@ def test_only_root_installs(host: Host) -> None:
 def greedy(index: Index) -> Index:
     """A bundle that wants more memory than there is."""
     wants = index.manifest.preflight.model_copy(update={"memory_mb": 10_000_000})
-    return index.model_copy(update={"manifest": index.manifest.model_copy(update={"preflight": wants})})
+    return replace(index, manifest_table=index.manifest.model_copy(update={"preflight": wants}).to_table())
 
 
 def test_preflight_says_everything_at_once(lab: Lab, bundles: Bundles) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from payload.model import Index
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from tests.e2e.conftest import Bundles
 from tests.e2e.forge import Anatomy, Change
 from tests.e2e.product import database
@@ -141,12 +142,12 @@ def test_appended_bytes(fresh: Fresh, tail: bytes) -> None:
 def renamed(index: Index) -> Index:
     """An index that says something else."""
     product = index.manifest.product.model_copy(update={"title": "Something else"})
-    return index.model_copy(update={"manifest": index.manifest.model_copy(update={"product": product})})
+    return replace(index, manifest_table=index.manifest.model_copy(update={"product": product}).to_table())
 
 
 def with_own_key(index: Index) -> Index:
     """An index that brings the stranger's key along."""
-    return renamed(index).model_copy(update={"keyring": Keyring(keys=(STRANGER.public,))})
+    return replace(renamed(index), keyring=Keyring(keys=(STRANGER.public,)))
 
 
 def test_a_foreign_signature(fresh: Fresh, anatomy: Anatomy) -> None:

@@ -7,13 +7,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from payload.manifest import MirrorPlace
 from payload.model import Index
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 from tests.e2e.conftest import Bundles
 from tests.e2e.forge import Anatomy
 from tests.e2e.product import NOT_STATE, version
@@ -133,7 +134,7 @@ def test_another_name_and_urls(lab: Lab, bare: Host, upstream: Path, tmp_path: P
 def three_mirrors(index: Index) -> Index:
     """The bundle with a third mirror in its catalogue."""
     mirrors = {**index.manifest.mirrors, "dead": {"base": (MirrorPlace(url=f"http://dead.example/{PLACE}/"),)}}
-    return index.model_copy(update={"manifest": index.manifest.model_copy(update={"mirrors": mirrors})})
+    return replace(index, manifest_table=index.manifest.model_copy(update={"mirrors": mirrors}).to_table())
 
 
 def test_the_best_mirror_and_then_the_next(

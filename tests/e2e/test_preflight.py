@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from payload.model import Index
 from payload.requirements import KNOWN_CHECKS, Requirements
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 from tests.e2e.conftest import Bundles
 from tests.e2e.forge import Anatomy
 from tests.lab import Host, Lab
@@ -53,7 +53,7 @@ def demanding(index: Index) -> Index:
         }
     )
     manifest = index.manifest.model_copy(update={"preflight": wants})
-    return index.model_copy(update={"manifest": manifest, "created": 4_000_000_000})
+    return replace(index, manifest_table=manifest.to_table(), created=4_000_000_000)
 
 
 @dataclass

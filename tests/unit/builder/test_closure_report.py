@@ -10,8 +10,8 @@ import pytest
 from builder.sources.rpm import Source, explain_rpm, resolve_rpms
 from payload.errors import ResolveError, UsageError
 from payload.events import Event, Note
+from payload.lock import LockedRpm
 from payload.manifest import Repository, Target
-from payload.model import LockedRpm
 from payload.store import Store
 from tests.unit.repos.packages import Spec, write_repository
 

@@ -12,8 +12,9 @@ from payload.archive import VerifiedBundle, open_bundle
 from payload.digest import digest_bytes
 from payload.events import NullSink
 from payload.model import Source
+from payload.signing import PrivateKey
 from payload.siteplan import HeldFile, SitePlan
-from payload.trust import Keyring, PrivateKey
+from payload.trust import Keyring
 from payload.version import Version
 from payload.writer import BundleWriter
 from tests.unit.payload import bundles

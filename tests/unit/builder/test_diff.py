@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from builder.diff import changes, to_lines
 from payload.archive import open_bundle
+from payload.lock import Lock, LockedPython, LockedRpm, LockedWheel
 from payload.manifest import Manifest
-from payload.model import Index, Lock, LockedPython, LockedRpm, LockedWheel
-from payload.trust import PrivateKey
+from payload.model import Index
+from payload.signing import PrivateKey
 from payload.version import Version
 from tests.unit.payload import bundles
 
@@ -26,7 +28,9 @@ def test_what_changed_between_two_bundles(tmp_path: Path) -> None:
     manifest = Manifest.model_validate(
         new.manifest.model_dump(by_alias=True, mode="json") | {"preflight": {"memory-mb": 512}}
     )
-    lines = "\n".join(to_lines(changes(old, new.model_copy(update={"lock": lock, "manifest": manifest}))))
+    lines = "\n".join(
+        to_lines(changes(old, replace(new, lock_table=lock.to_table(), manifest_table=manifest.to_table())))
+    )
     assert "wheel: tools\n  ~ pip 1 -> 2" in lines
     assert "file: templates\n  ~ templates/config/app.toml.j2" in lines
     assert "  + templates/config/more.j2" in lines
@@ -54,10 +58,8 @@ def test_another_build_of_the_same_version_is_a_change(tmp_path: Path) -> None:
                 "python": LockedPython(version=Version(python), libc="2.17", digest="sha256:" + build * 64),
             }
         )
-        entry = index.entries[0].model_copy(
-            update={"path": "keys/base-0.asc", "component": "repository", "blob": "sha256:" + key * 64}
-        )
-        return index.model_copy(update={"lock": lock, "entries": (entry,)})
+        entry = replace(index.entries[0], path="keys/base-0.asc", component="repository", blob="sha256:" + key * 64)
+        return replace(index, lock_table=lock.to_table(), entries=(entry,))
 
     old, new = release("a", "3.13.1", "1"), release("b", "3.13.2", "2", bundles.locked_rpm("new", version="2"))
     assert [*to_lines(changes(old, new))] == [

@@ -6,7 +6,7 @@ from builder.lockfile import document_path, lock_path, lock_text, read_documents
 from builder.manifest import load_manifest
 from payload.digest import digest_bytes
 from payload.errors import InputError
-from payload.model import Lock, LockedDocument, LockedWheel
+from payload.lock import Lock, LockedDocument, LockedWheel
 from tests.unit.builder.product import Site
 from tests.unit.payload.bundles import locked_rpm
 

@@ -13,7 +13,8 @@ from payload.archive import VerifiedBundle, open_bundle
 from payload.effects import run
 from payload.errors import InputError, ResolveError
 from payload.events import NullSink
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from tests.unit.builder.product import Site, qcow2, sha256, write_wheel
 
 KEY = PrivateKey.generate("test")

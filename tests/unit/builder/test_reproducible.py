@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from payload.effects import run
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 from tests.paths import CHECKOUT
 from tests.unit.builder.product import Site
 from tests.unit.builder.test_pipeline import build

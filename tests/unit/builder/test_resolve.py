@@ -15,7 +15,7 @@ from builder.sources.wheel import parse_report
 from builder.targets import WheelTarget
 from payload.errors import ResolveError
 from payload.events import NullSink
-from payload.model import Lock
+from payload.lock import Lock
 from tests.unit.builder.product import Site, sha256, write_wheel
 
 TARGET = WheelTarget("3.11", "2.28", None)

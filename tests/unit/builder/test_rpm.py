@@ -16,7 +16,8 @@ from payload import effects
 from payload.archive import VerifiedBundle, open_bundle
 from payload.errors import InputError, ResolveError, TrustError
 from payload.events import NullSink
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from repos.createrepo import create_repository
 from repos.signatures import verify_metadata
 from tests.unit.builder.product import Site, sha256

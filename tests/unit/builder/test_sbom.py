@@ -11,7 +11,8 @@ import jsonschema_rs
 import pytest
 
 from builder.sbom import sbom_text
-from payload.model import SBOM_PATH, LockedWheel
+from payload.lock import LockedWheel
+from payload.model import SBOM_PATH
 from payload.store import Store
 from tests.unit.builder.product import write_wheel
 from tests.unit.builder.test_pipeline import build

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from installer.facts import os_release
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 from tests.unit.installer.lab import Lab
 from tests.unit.installer.products import build
 

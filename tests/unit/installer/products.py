@@ -20,9 +20,10 @@ from builder.stage import Staged
 from payload import effects
 from payload.errors import CommandError
 from payload.events import NullSink
+from payload.lock import Lock, LockedImage, LockedWheel
 from payload.manifest import Manifest
-from payload.model import Lock, LockedImage, LockedWheel
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from payload.writer import BundleWriter
 
 IMAGE = b"QFI\xfb" + bytes(3000)

@@ -8,7 +8,7 @@ import pytest
 from installer.cli import BUNDLE_VARIABLE, main
 from installer.facts import os_release
 from payload.errors import ExitCode
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 from tests.unit.installer.products import build
 
 

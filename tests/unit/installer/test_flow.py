@@ -19,7 +19,8 @@ from installer.transaction import run_plan
 from payload.errors import ExitCode, IntegrityError, PreflightError, SealiftError, TrustError, UsageError
 from payload.events import Event, Note
 from payload.manifest import Answer
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from tests.unit.installer.crashing import killing
 from tests.unit.installer.lab import INSTALL, UPGRADE, Lab
 

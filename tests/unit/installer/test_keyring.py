@@ -10,7 +10,8 @@ from installer.keyring import HostTrust, find_keys, own_keys, remembered, verify
 from installer.layout import Layout
 from payload.archive import open_bundle
 from payload.errors import InputError, IntegrityError, TrustError
-from payload.trust import Keyring, PrivateKey, PublicKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring, PublicKey
 from tests.unit.payload.bundles import build
 
 HOST, ADMIN, OTHER = (PrivateKey.generate(name).public for name in ("host", "admin", "other"))
@@ -63,7 +64,7 @@ def test_an_administrator_gives_several_keys_or_one_keyring(tmp_path: Path) -> N
     assert several is not None and (several.keyring.threshold, len(several.keyring.keys)) == (1, 2)
     ring = Keyring(version=3, threshold=2, keys=(ADMIN, OTHER))
     file = tmp_path / "vendor.keyring"
-    file.write_text(ring.model_dump_json(by_alias=True))
+    file.write_text(ring.to_text())
     fresh = Layout.of("app", root=tmp_path / "fresh")
     found = find_keys(fresh, file)
     assert found is not None and (found.keyring.threshold, found.keyring.keys) == (2, ring.keys)

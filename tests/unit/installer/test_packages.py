@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from installer.packages import check_left_packages, kept_packages
 from installer.steps.stage import INDEX_NAME
 from payload.archive import open_bundle
 from payload.errors import PreflightError
-from payload.model import Borrowed, LockedRpm
-from payload.trust import Keyring, PrivateKey
+from payload.index import index_text
+from payload.lock import LockedRpm
+from payload.model import Borrowed
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from repos.nevra import Nevra
 from repos.offline import PACKAGES_FOLDER
 from tests.unit.payload import bundles
@@ -29,7 +33,7 @@ def test_an_undo_finds_the_packages_whose_files_stayed(tmp_path: Path) -> None:
     release = tmp_path / "release"
     (release / PACKAGES_FOLDER).mkdir(parents=True)
     (release / PACKAGES_FOLDER / "stayed-2-3.noarch.rpm").touch()
-    text = index.model_copy(update={"lock": lock}).model_dump_json(by_alias=True)
+    text = index_text(replace(index, lock_table=lock.to_table())).decode()
     (release / INDEX_NAME).write_text(text)
     assert kept_packages(release) == {Nevra.parse("stayed-1:2-3.noarch")}
 
@@ -45,7 +49,7 @@ def test_packages_that_are_left_to_the_host_must_be_there(tmp_path: Path) -> Non
     index = open_bundle(bundles.build(tmp_path, key)).claimed
     rpms = (rpm("same", "1"), rpm("inside", "2"), rpm("gone", "3"), rpm("rebuilt", "4"))
     left = tuple(Borrowed(digest=each.digest, size=1, header="a" * 64) for each in rpms if each.name != "inside")
-    index = index.model_copy(update={"lock": index.lock.model_copy(update={"rpms": rpms}), "borrowed": left})
+    index = replace(index, lock_table=index.lock.model_copy(update={"rpms": rpms}).to_table(), borrowed=left)
     have = {Nevra.parse(f"{name}-1:2-3.noarch"): header * 64 for name, header in (("same", "a"), ("rebuilt", "b"))}
     with pytest.raises(PreflightError) as caught:
         check_left_packages(index, have)

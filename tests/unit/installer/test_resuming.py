@@ -27,7 +27,7 @@ from installer.steps.saved import kept
 from installer.transaction import run_plan
 from payload.digest import Digest
 from payload.errors import UsageError
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 from tests.unit.installer.lab import INSTALL, UPGRADE, Lab
 
 MADE_ANEW = {"etc/app/admin_password", "var/lib/app/ssh/id_ed25519", "var/lib/app/ssh/id_ed25519.pub"}

@@ -20,7 +20,8 @@ from installer.rules import (
 from installer.state import ReleaseRecord, State, parse_state
 from payload.errors import IntegrityError, PreflightError, TrustError, UsageError
 from payload.manifest import Database, Manifest
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from repos.nevra import Nevra
 
 DIGEST, OTHER = ("sha256:" + letter * 64 for letter in "ab")

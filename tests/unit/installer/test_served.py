@@ -14,7 +14,8 @@ import requests
 from installer.served import served_bundle
 from payload.archive import VerifiedBundle, open_bundle
 from payload.errors import IntegrityError
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from payload.writer import BundleWriter
 from tests.unit.installer.upgrades import LEFT_PATH, TAKEN, TAKEN_PATH, upgrade_bundle
 from tests.unit.payload.bundles import HELP, lock, runtime

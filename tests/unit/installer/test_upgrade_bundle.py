@@ -15,8 +15,8 @@ from payload.archive import open_bundle
 from payload.errors import ExitCode, InputError, IntegrityError, UsageError
 from payload.events import NullSink
 from payload.model import Base, Source
+from payload.signing import PrivateKey
 from payload.siteplan import SitePlan
-from payload.trust import PrivateKey
 from payload.version import Version
 from tests.unit.installer.lab import INSTALL, UPGRADE, Lab
 from tests.unit.installer.products import build

@@ -8,7 +8,8 @@ from pathlib import Path
 from payload.archive import VerifiedBundle, open_bundle
 from payload.digest import digest_bytes
 from payload.model import Base, Borrowed, Source
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from payload.version import Version
 from payload.writer import BundleWriter
 from tests.unit.payload.bundles import HELP, lock, locked_rpm, runtime

@@ -7,9 +7,10 @@ import io
 import tarfile
 from pathlib import Path
 
+from payload.lock import Lock, LockedRpm, LockedWheel
 from payload.manifest import Manifest
-from payload.model import Lock, LockedRpm, LockedWheel
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from payload.writer import BundleWriter
 
 HELP = "Usage: bash @program@ [OPTIONS]\n"

@@ -16,8 +16,8 @@ from payload.digest import digest_bytes
 from payload.errors import IntegrityError
 from payload.format import TRAILER_SIZE, Trailer
 from payload.index import decode_index, encode_signatures
+from payload.signing import PrivateKey
 from payload.statement import statement_of
-from payload.trust import PrivateKey
 
 EXAMPLES = int(os.environ.get("SEALIFT_EXAMPLES", "60"))
 """How many changes each property is tried with: some seconds in all. A few thousand are a night's work."""

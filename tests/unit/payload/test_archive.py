@@ -14,7 +14,8 @@ from payload.archive import VerifiedBundle, open_bundle
 from payload.errors import IntegrityError, SealiftError, TrustError, UsageError
 from payload.events import NullSink
 from payload.format import ALIGNMENT, STUB_SIZE, TRAILER_SIZE
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from tests.unit.payload.bundles import FILES, build
 
 KEY = PrivateKey.generate()

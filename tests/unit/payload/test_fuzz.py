@@ -21,8 +21,9 @@ from payload.archive import VerifiedBundle, open_bundle
 from payload.errors import IntegrityError, TrustError
 from payload.events import NullSink
 from payload.format import ALIGNMENT, MIN_VOLUME_SIZE, STUB_SIZE, TRAILER_SIZE, Trailer
+from payload.signing import PrivateKey
 from payload.split import split
-from payload.trust import Keyring, PrivateKey
+from payload.trust import Keyring
 from payload.volumes import HEADER_SIZE
 from tests.unit.payload.bundles import FILES, build
 from tests.unit.payload.mutations import (

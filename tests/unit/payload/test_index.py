@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -15,7 +16,8 @@ from payload.errors import IntegrityError
 from payload.format import TRAILER_SIZE, Trailer
 from payload.index import decode_index, decode_signatures, encode_index, encode_signatures
 from payload.model import Base, Blob, Borrowed, Chunk, Index, Source
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from payload.version import Version
 from tests.unit.payload.bundles import build, locked_rpm
 
@@ -31,31 +33,31 @@ def genuine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Index, Trailer]:
     return open_bundle(path).verify(Keyring(keys=(KEY.public,))).index, trailer
 
 
-def _first(index: Index, **changes: object) -> Index:
-    blob = index.blobs[0].model_copy(update=changes)
-    return index.model_copy(update={"blobs": (blob, *index.blobs[1:])})
+def _first(index: Index, **changes: Any) -> Index:
+    blob = replace(index.blobs[0], **changes)
+    return replace(index, blobs=(blob, *index.blobs[1:]))
 
 
-def _chunk(index: Index, **changes: object) -> Chunk:
-    return index.blobs[0].chunks[0].model_copy(update=changes)
+def _chunk(index: Index, **changes: Any) -> Chunk:
+    return replace(index.blobs[0].chunks[0], **changes)
 
 
-def _entry(index: Index, **changes: object) -> Index:
-    entry = index.entries[0].model_copy(update=changes)
-    return index.model_copy(update={"entries": (entry, *index.entries[1:])})
+def _entry(index: Index, **changes: Any) -> Index:
+    entry = replace(index.entries[0], **changes)
+    return replace(index, entries=(entry, *index.entries[1:]))
 
 
-def _left(index: Index, **changes: object) -> Index:
+def _left(index: Index, **changes: Any) -> Index:
     """A file that an upgrade bundle for one host does not hold, and that is no package."""
-    left = Borrowed(digest=LEFT.digest, size=1, header="3" * 64).model_copy(update=changes)
+    left = replace(Borrowed(digest=LEFT.digest, size=1, header="3" * 64), **changes)
     base = Base(version=Version("1"), release="sha256:" + "4" * 64)
-    entry = index.entries[0].model_copy(update={"path": "repository/Packages/left.rpm", "blob": left.digest})
-    return index.model_copy(update={"bases": (base,), "borrowed": (left,), "entries": (*index.entries, entry)})
+    entry = replace(index.entries[0], path="repository/Packages/left.rpm", blob=left.digest)
+    return replace(index, bases=(base,), borrowed=(left,), entries=(*index.entries, entry))
 
 
 def _locked(index: Index) -> Index:
     """The same, with what `_left` leaves out in the lock."""
-    return index.model_copy(update={"lock": index.lock.model_copy(update={"rpms": (LEFT,)})})
+    return replace(index, lock_table=index.lock.model_copy(update={"rpms": (LEFT,)}).to_table())
 
 
 LIES: dict[str, Callable[[Index], Index]] = {
@@ -67,13 +69,13 @@ LIES: dict[str, Callable[[Index], Index]] = {
     "chunk missing": lambda i: _first(i, chunks=()),
     "chunk too many": lambda i: _first(i, chunks=(*i.blobs[0].chunks, _chunk(i))),
     "content without end": lambda i: _first(i, size=1 << 62),
-    "texts elsewhere": lambda i: i.model_copy(update={"info": i.help}),
+    "texts elsewhere": lambda i: replace(i, info=i.help),
     "huge": lambda i: _first(i, stored_size=1 << 62),
-    "twice": lambda i: i.model_copy(update={"blobs": (*i.blobs, i.blobs[0])}),
-    "no blobs": lambda i: i.model_copy(update={"blobs": ()}),
-    "unused": lambda i: i.model_copy(update={"entries": i.entries[1:]}),
+    "twice": lambda i: replace(i, blobs=(*i.blobs, i.blobs[0])),
+    "no blobs": lambda i: replace(i, blobs=()),
+    "unused": lambda i: replace(i, entries=i.entries[1:]),
     "unknown blob": lambda i: _entry(i, blob="sha256:" + "1" * 64),
-    "path twice": lambda i: i.model_copy(update={"entries": (*i.entries, i.entries[0])}),
+    "path twice": lambda i: replace(i, entries=(*i.entries, i.entries[0])),
     "file and folder": lambda i: _entry(i, path="tools"),
     "absolute": lambda i: _entry(i, path="/etc/passwd"),
     "dots": lambda i: _entry(i, path="a/../../etc/passwd"),
@@ -82,10 +84,10 @@ LIES: dict[str, Callable[[Index], Index]] = {
     "escape sequence": lambda i: _entry(i, path="a\x1b[2J"),
     "new line": lambda i: _entry(i, path="a\nb"),
     "setuid": lambda i: _entry(i, mode=0o4755),
-    "runtime elsewhere": lambda i: i.model_copy(update={"runtime": i.runtime.model_copy(update={"offset": 0})}),
+    "runtime elsewhere": lambda i: replace(i, runtime=replace(i.runtime, offset=0)),
     "left to the host, no package": _left,
     "left to the host, with a source": lambda i: _left(_locked(i), sources=(Source(path="x"),)),
-    "other format": lambda i: i.model_copy(update={"format": 2}),
+    "other format": lambda i: replace(i, format=2),
 }
 
 
@@ -113,7 +115,7 @@ def test_a_package_may_be_left_to_the_host(genuine: tuple[Index, Trailer]) -> No
 
 
 def test_members_have_a_frozen_shape(genuine: tuple[Index, Trailer]) -> None:
-    assert set(Blob.model_fields) == {"digest", "size", "codec", "offset", "stored_size", "chunks"}
+    assert {field.name for field in fields(Blob)} == {"digest", "size", "codec", "offset", "stored_size", "chunks"}
 
 
 def test_only_canonical_signatures_are_read() -> None:

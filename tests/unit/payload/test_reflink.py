@@ -12,8 +12,8 @@ import pytest
 
 from payload.archive import open_bundle
 from payload.format import ALIGNMENT
+from payload.signing import PrivateKey
 from payload.split import split
-from payload.trust import PrivateKey
 from tests.paths import CHECKOUT
 from tests.unit.payload.bundles import build
 from tests.unit.payload.on_xfs import command

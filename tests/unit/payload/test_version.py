@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from payload.version import parse_range, parse_version
+from payload.fields import parse_range
+from payload.version import parse_version
 
 
 def test_order_and_ranges() -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from payload.archive import VerifiedBundle, open_bundle
 from payload.errors import InputError, IntegrityError
 from payload.events import NullSink
+from payload.signing import PrivateKey
 from payload.split import parse_size, split
-from payload.trust import Keyring, PrivateKey
+from payload.trust import Keyring
 from payload.volumes import HEADER_SIZE, OpenVolumes, Span, VolumeHeader, volume_path
 from tests.unit.payload.bundles import build
 

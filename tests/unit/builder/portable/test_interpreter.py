@@ -21,7 +21,7 @@ from builder.tarball import pack_folder
 from payload.digest import hex_of
 from payload.errors import InputError
 from payload.events import NullSink
-from payload.model import Lock
+from payload.lock import Lock
 from repos.signing import open_rpm_key
 from tests.unit.builder.product import Site, sha256
 

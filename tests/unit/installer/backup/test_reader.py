@@ -22,7 +22,7 @@ from installer.steps.unpack_backup import Place
 from payload.digest import digest_bytes
 from payload.errors import IntegrityError, UsageError
 from payload.events import NullSink
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 
 KEY = PrivateKey.generate()
 CONTENT = b"content of a file"

@@ -24,7 +24,8 @@ from installer.support.command import collected
 from installer.transaction import run_plan
 from payload.errors import ExitCode, SealiftError, TrustError, UsageError
 from payload.events import NullSink
-from payload.trust import PrivateKey, PublicKey
+from payload.signing import PrivateKey
+from payload.trust import PublicKey
 from tests.unit.installer.crashing import killing
 from tests.unit.installer.lab import UPGRADE, Lab
 

@@ -18,7 +18,8 @@ from payload import effects
 from payload.archive import open_bundle
 from payload.errors import CommandError
 from payload.events import NullSink
-from payload.trust import Keyring, PrivateKey
+from payload.signing import PrivateKey
+from payload.trust import Keyring
 from tests.unit.installer.nodes.remotes import Here
 
 REQUEST = Request(action="preflight", offline=True)

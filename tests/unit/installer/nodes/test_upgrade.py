@@ -22,7 +22,7 @@ from installer.request import Request
 from payload import effects
 from payload.errors import IntegrityError, NeedsOperatorError, SealiftError, StepError, UsageError
 from payload.events import NullSink
-from payload.trust import PrivateKey
+from payload.signing import PrivateKey
 
 NAMES = ("n1", "n2", "n3")
 OLD, NEW = "1.0.0", "1.1.0"
@@ -126,7 +126,7 @@ class Site:
             manifest = bundle.index.manifest
             product = manifest.product.model_copy(update={"works_beside": SpecifierSet(f">={OLD},<{NEW}")})
             manifest = manifest.model_copy(update={"product": product})
-            bundle.index = bundle.index.model_copy(update={"manifest": manifest})
+            bundle.index = replace(bundle.index, manifest_table=manifest.to_table())
             self.opened = replace(self.opened, bundle=bundle)
 
     def play(self, **how: Any) -> None:
