@@ -52,7 +52,8 @@ _NEVER_USED = (
     *("multiprocessing", "_codecs_cn", "_codecs_hk", "_codecs_jp", "_codecs_kr", "_codecs_tw", "_codecs_iso2022"),
 )
 _HOOK = """\
-import os
+import gc, os
+gc.set_threshold(100_000)  # loading modules makes no garbage: looking for it takes a tenth of the start
 os.environ.setdefault("TYPER_USE_RICH", "0")  # plain help: the rich one needs what is left out
 """
 

@@ -25,9 +25,9 @@ from installer.steps.saved import kept
 from installer.steps.service import StartUnits, StopUnits, unit_states
 from installer.views import View
 from payload.errors import SealiftError, UsageError
+from repos.addresses import listening_address
 from repos.dnf import detect
 from repos.repomd import REPOMD
-from repos.serving import FolderFiles, RepositoryServer, listening_address
 
 
 def status(installed: Installed) -> View:
@@ -151,6 +151,8 @@ def serve_repository(folder: Path, listen: str) -> None:
     Raises:
         UsageError: `listen` is not free or no address, or there is no repository.
     """
+    from repos.serving import FolderFiles, RepositoryServer  # noqa: PLC0415 - see installer.served
+
     if not (folder / REPOMD).is_file():
         raise UsageError("no-repository", f"{folder} is no repository", details=f"there is no {folder / REPOMD}")
     try:

@@ -1,4 +1,4 @@
-"""The command line of `<product>-ctl`."""
+"""The command line of `<product>-ctl`. What only one of its commands needs is imported there."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from installer.control_asking import Json, Yes, asker, installed_product
 from installer.control_upkeep import add_upkeep
 from installer.installed import find
 from installer.screen import show
-from installer.site_plan import site_plan
-from installer.support.command import collected
-from installer.watching import watch
 from payload.events import NullSink
 from payload.output import sink_for
 
@@ -40,6 +37,8 @@ def control_app(product: str) -> typer.Typer:
     ) -> None:
         """Show version, units and whether the product answers."""
         if watched:
+            from installer.watching import watch  # noqa: PLC0415
+
             watch(lambda: control.status(find(product, NullSink())), sys.stdout, interval, as_json=json_output)
             return
         with installed_product(product, quiet=json_output) as installed:
@@ -54,6 +53,8 @@ def control_app(product: str) -> typer.Typer:
     @app.command()
     def plan(json_output: Json = False) -> None:
         """Say what this host has. With --json: what the vendor builds the smallest upgrade bundle from."""
+        from installer.site_plan import site_plan  # noqa: PLC0415
+
         with installed_product(product, quiet=json_output) as installed:
             show(site_plan(installed), json_output)
 
@@ -100,6 +101,8 @@ def control_app(product: str) -> typer.Typer:
 
         It works when the product does not run, and when its state file is damaged.
         """
+        from installer.support.command import collected  # noqa: PLC0415
+
         with closing(sink_for(sys.stderr, quiet=json_output)) as sink:
             show(collected(product, output, sink), json_output)
 

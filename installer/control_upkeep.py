@@ -1,4 +1,4 @@
-"""The control commands that look after a product in the long run."""
+"""The control commands that look after a product in the long run. Each imports what it needs when it is called."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from typing import Annotated
 
 import typer
 
-from installer import control_recovery, pruning
-from installer.backup.making import back_up_product
-from installer.backup.restoring import restore_product
 from installer.control_asking import Json, Yes, asker, confirm_key, installed_product
 from installer.dialogue import on_terminal
-from installer.drift.command import repaired, verified
 from installer.screen import show
 
 
@@ -29,6 +25,8 @@ def add_upkeep(app: typer.Typer, product: str) -> None:
 
         Changes nothing without --repair, and with it nothing that you edited.
         """
+        from installer.drift.command import repaired, verified  # noqa: PLC0415
+
         with installed_product(product, quiet=json_output) as installed:
             view, code = repaired(installed, asker(installed.sink, yes)) if repair else verified(installed)
         show(view, json_output)
@@ -38,12 +36,16 @@ def add_upkeep(app: typer.Typer, product: str) -> None:
     def resume() -> None:
         """Go on with a command of this program that was cut off, by a crash or a power cut. What a bundle began
         goes on with that bundle: bash BUNDLE --resume."""
+        from installer import control_recovery  # noqa: PLC0415
+
         with installed_product(product) as installed:
             typer.echo("\n".join(control_recovery.resume(installed)))
 
     @app.command()
     def undo() -> None:
         """Put back what a run did that was cut off, by a crash or a power cut."""
+        from installer import control_recovery  # noqa: PLC0415
+
         with installed_product(product) as installed:
             typer.echo("\n".join(control_recovery.undo(installed)))
 
@@ -55,6 +57,8 @@ def add_upkeep(app: typer.Typer, product: str) -> None:
         json_output: Json = False,
     ) -> None:
         """Remove all releases but the current one and the N newest of the others, with what was kept for them."""
+        from installer import pruning  # noqa: PLC0415
+
         with installed_product(product, quiet=json_output) as installed:
             view = pruning.prune(installed, keep, dry_run=dry_run, confirm=asker(installed.sink, yes))
         show(view, json_output)
@@ -65,6 +69,8 @@ def add_upkeep(app: typer.Typer, product: str) -> None:
         json_output: Json = False,
     ) -> None:
         """Write the whole product to one archive: configuration, data, keys. It may run meanwhile."""
+        from installer.backup.making import back_up_product  # noqa: PLC0415
+
         with installed_product(product, quiet=json_output) as installed:
             view = back_up_product(installed, archive)
         show(view, json_output)
@@ -78,6 +84,8 @@ def add_upkeep(app: typer.Typer, product: str) -> None:
         yes: Yes = False,
     ) -> None:
         """Replace configuration and data by those of an archive, on a host that has the same release installed."""
+        from installer.backup.restoring import restore_product  # noqa: PLC0415
+
         with installed_product(product) as installed:
             ask_key = confirm_key if on_terminal() else None
             confirm = asker(installed.sink, yes)

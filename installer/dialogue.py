@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from payload.manifest import Answer
 from payload.trust import Keyring
+
+if TYPE_CHECKING:
+    from payload.manifest import Answer
 
 
 class Dialogue(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from installer.facts import Facts, Wanted, gather
+from installer.facts.gather import gather
+from installer.facts.model import Facts, Wanted
 from installer.layout import Layout
 from installer.offer import Offer
 from installer.parts import links_of

@@ -13,8 +13,8 @@ from installer.config_ahead import config_result, shipped_config
 from installer.cut_off import asked_by, settled
 from installer.elsewhere import configured, copyable, dump_size
 from installer.examining import examine_host, look
-from installer.facts import homes
-from installer.lock import exclusive
+from installer.facts.accounts import homes
+from installer.lock import exclusive, require_root
 from installer.logged import run_logged
 from installer.mirror_choice import with_own_mirrors
 from installer.offer import Offer, installed_offer, make_offer
@@ -157,16 +157,6 @@ def refuse(findings: tuple[Finding, ...]) -> None:
             details="\n".join(report_lines(strict)),
             remedy="put them right and run the same command again",
         )
-
-
-def require_root() -> None:
-    """Only root may go on.
-
-    Raises:
-        UsageError: somebody else is here.
-    """
-    if os.geteuid() != 0:
-        raise UsageError("not-root", "only root may change this host", remedy="run it with sudo, or as root")
 
 
 def _same_again(session: Session, offer: Offer, answers: Answers, site: Site) -> Prepared:

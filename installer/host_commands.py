@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from installer import cut_off, flow, host_views, screen
+from installer.lock import require_root
 from installer.preflight.report import html_report, reported_host
 from installer.request import Request
 from installer.session import Session, open_session
@@ -26,7 +27,7 @@ def run(request: Request, bundle: Path) -> ExitCode:
         if request.action == "install":
             lines = flow.install(session)
         elif request.action in {"resume", "undo"}:
-            flow.require_root()
+            require_root()
             lines = cut_off.finish(session)
         else:
             return _look(session)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from installer.cut_off_views import unfinished_row
-from installer.flow import Prepared, prepare, require_root
+from installer.flow import Prepared, prepare
 from installer.installed import Installed
+from installer.lock import require_root
 from installer.outlook import Outlook
 from installer.preflight import report_lines
 from installer.preflight.report import HostReport, host_report

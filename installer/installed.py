@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.facts import homes
-from installer.flow import require_root
+from installer.facts.accounts import homes
 from installer.layout import Layout
-from installer.lock import check_private
+from installer.lock import check_private, require_root
 from installer.logged import Done, run_logged
 from installer.offer import Offer, installed_offer
 from installer.parts import Site

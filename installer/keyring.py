@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from installer.layout import Layout
 from payload.archive import UnverifiedBundle, VerifiedBundle
-from payload.document import Document
 from payload.errors import InputError, IntegrityError, TrustError, UsageError
-from payload.fields import KeyringTable
-from payload.strict import MalformedError, load
+from payload.strict import MalformedError, document, load, record, whole
 from payload.trust import Keyring, PublicKey, read_keyring
-from payload.version import Version
+from payload.version import Version, parse_version
 
 Origin = Literal["host", "administrator", "option", "asked", "bundle"]
 AskKeys = Callable[[Keyring], bool]
@@ -31,17 +28,21 @@ _REASONS: dict[Origin, str] = {
 }
 
 
-class HostTrust(Document):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostTrust:
     """What a host remembers: whose bundles it takes, and the newest that it took (version and time each by itself)."""
 
-    format: Literal[1] = 1
-    keyring: KeyringTable
+    format: int = 1
+    keyring: Keyring
     version: Version
     created: int
 
     def to_text(self) -> str:
         """The file's content."""
-        return self.model_dump_json(indent=2, by_alias=True) + "\n"
+        return json.dumps(document(self, defaults=True), indent=2, ensure_ascii=False) + "\n"
+
+
+read_host_trust = record(HostTrust, format=whole(1, 1), keyring=read_keyring, version=parse_version, created=whole())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,10 @@ def load_trust(layout: Layout) -> HostTrust | None:
         IntegrityError: the file is damaged.
     """
     try:
-        return HostTrust.model_validate_json(layout.trust_file.read_bytes())
+        return read_host_trust(load(layout.trust_file.read_bytes()))
     except (FileNotFoundError, NotADirectoryError, PermissionError):  # the host's own is root's: others use --key
         return None
-    except ValidationError as error:
+    except MalformedError as error:
         raise IntegrityError(
             "keyring-damaged",
             f"{layout.trust_file} is damaged",

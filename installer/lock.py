@@ -12,7 +12,17 @@ from pathlib import Path
 
 from installer.layout import Layout
 from payload.effects import inherited
-from payload.errors import BusyError, TrustError
+from payload.errors import BusyError, TrustError, UsageError
+
+
+def require_root() -> None:
+    """Only root may go on.
+
+    Raises:
+        UsageError: somebody else is here.
+    """
+    if os.geteuid() != 0:
+        raise UsageError("not-root", "only root may change this host", remedy="run it with sudo, or as root")
 
 
 def check_private(folder: Path) -> None:

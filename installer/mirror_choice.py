@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from installer.facts import os_release
+from installer.facts.host import os_release
 from payload.errors import InputError
 from payload.manifest import Manifest, MirrorFile, Mirrors
 from repos.dialect import Kind

@@ -21,8 +21,8 @@ from payload.index import read_index
 from payload.manifest import Manifest
 from payload.model import Index
 from payload.version import Version
+from repos.addresses import listening_address
 from repos.offline import PACKAGES_FOLDER
-from repos.serving import listening_address
 from templates.contexts import CompletionContext, CtlContext, ServingContext
 from templates.render import ProductContext, render, render_text
 

@@ -11,7 +11,6 @@ from payload.archive import VerifiedBundle
 from payload.effects import atomic_write
 from repos.dialect import Source
 from repos.offline import KEYS_FOLDER, REPOSITORY_FOLDER, RepositoryFile, bundle_repository, rpm_key_name
-from repos.serving import serving
 
 _START = f"{REPOSITORY_FOLDER}/"
 
@@ -63,6 +62,8 @@ def served_bundle(bundle: VerifiedBundle, release: Path | None = None) -> Iterat
     Raises:
         IntegrityError: the keys or the metadata are damaged.
     """
+    from repos.serving import serving  # noqa: PLC0415 - an HTTP server: few runs install packages
+
     manifest = bundle.index.manifest
     with tempfile.TemporaryDirectory(prefix="sealift-served-") as name:
         folder = Path(name)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringCon
 
 from payload.names import LIBC_VERSION, NAME, SHA256, relative_path
 from payload.strict import Bridge, document
-from payload.trust import Keyring, PublicKey, Signature, read_keyring, read_public_key, read_signature
+from payload.trust import PublicKey, Signature, read_public_key, read_signature
 
 
 def _requirement(value: str) -> str:
@@ -72,5 +72,4 @@ AnswerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")
 VersionRange = Annotated[SpecifierSet, BeforeValidator(parse_range), PlainSerializer(str)]
 KeyLine = Annotated[PublicKey, Bridge(PublicKey, read_public_key, PublicKey.line)]
 """A public key that is its one line of text in a file."""
-KeyringTable = Annotated[Keyring, Bridge(Keyring, read_keyring, partial(document, defaults=True))]
 SignatureTable = Annotated[Signature, Bridge(Signature, read_signature, partial(document, defaults=True))]

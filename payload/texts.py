@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from payload.digest import hex_of
-from payload.manifest import Manifest, Target
 from payload.model import Base, Blob, Borrowed, Entry
 from payload.trust import PublicKey
+
+if TYPE_CHECKING:
+    from payload.manifest import Manifest, Target
 
 PROGRAM = "@program@"
 """Stands in the help for the name that the file has when it is called."""

@@ -200,15 +200,3 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
     else:
         first, last = int(match[1]), min(int(match[2]) if match[2] else size - 1, size - 1)
     return (first, last) if first <= last and first < size else None
-
-
-def listening_address(text: str) -> tuple[str, int]:
-    """`HOST:PORT` as a pair; an IPv6 address may stand in brackets.
-
-    Raises:
-        ValueError: it is none.
-    """
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise ValueError(f"{text!r} is not HOST:PORT, such as 0.0.0.0:8079")
-    return host.removeprefix("[").removesuffix("]"), int(port)

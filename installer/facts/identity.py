@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from installer.facts.model import Account, Identity
+from installer.facts.accounts import Account, accounts
+from installer.facts.model import Identity
 from installer.facts.reading import answer, text
 from installer.steps import Host
 
@@ -31,17 +32,6 @@ def look_at_identity(host: Host, users: Iterable[str]) -> Identity:
         proxy=next((os.environ[name] for name in _PROXIES if os.environ.get(name)), None),
         no_proxy=os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")),
     )
-
-
-def accounts(users: Iterable[str], host: Host) -> dict[str, Account]:
-    """Each of `users` that exists."""
-    rows = {user: (answer(host, "getent", "passwd", user) or "").split(":") for user in users}
-    return {user: Account(int(row[2]), row[5], row[6]) for user, row in rows.items() if len(row) > 6}
-
-
-def homes(users: Iterable[str], host: Host) -> dict[str, str]:
-    """Home folder of each of `users` that exists."""
-    return {user: account.home for user, account in accounts(users, host).items()}
 
 
 def locale_names(listed: str) -> frozenset[str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from installer.facts.accounts import Account
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -169,15 +171,6 @@ class Services:
     selinux: str
     """`enforcing`, `permissive` or `disabled`."""
     fapolicyd: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A user of the host."""
-
-    uid: int
-    home: str
-    shell: str
 
 
 @dataclass(frozen=True, slots=True)

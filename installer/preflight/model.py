@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from installer.facts import Facts
+from installer.facts.model import Facts
 from installer.layout import Layout
 from installer.offer import Offer
 from installer.plan import Mode

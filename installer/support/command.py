@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from installer.flow import require_root
 from installer.layout import Layout
+from installer.lock import require_root
 from installer.state import load_state
 from installer.steps import Runner
 from installer.support.collect import archive_name, collect

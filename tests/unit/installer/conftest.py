@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from installer.facts import os_release
+from installer.facts.host import os_release
 from payload.signing import PrivateKey
 from tests.unit.installer.lab import Lab
 from tests.unit.installer.products import build

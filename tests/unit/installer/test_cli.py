@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from installer.cli import BUNDLE_VARIABLE, main
-from installer.facts import os_release
+from installer.facts.host import os_release
 from payload.errors import ExitCode
 from payload.signing import PrivateKey
 from tests.unit.installer.products import build

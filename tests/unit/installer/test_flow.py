@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from installer import control, flow, host_views
-from installer.keyring import HostTrust
+from installer.keyring import load_trust
 from installer.lock import exclusive
 from installer.state import load_state
 from installer.transaction import run_plan
@@ -42,7 +42,8 @@ def test_install_then_the_same_again_then_remove(lab: Lab) -> None:
     assert [(image["name"], image["embedded"]) for image in images] == [("small", True), ("big", False)]
     assert Path(images[0]["path"]).is_file()
     assert (layout.data_dir / "ssh/id_ed25519").stat().st_mode & 0o777 == 0o600
-    trust = HostTrust.model_validate_json(layout.trust_file.read_bytes())
+    trust = load_trust(layout)
+    assert trust is not None
     assert (len(trust.keyring.keys), str(trust.version)) == (1, "1.0.0")
     assert layout.trust_file.stat().st_mode & 0o777 == 0o600
 

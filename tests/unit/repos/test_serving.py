@@ -13,7 +13,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repos.serving import FolderFiles, listening_address, parse_range, serving
+from repos.addresses import listening_address
+from repos.serving import FolderFiles, parse_range, serving
 
 CONTENT = bytes(range(256)) * 5000
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from installer.facts import Wanted, facts_from_json, gather
+from installer.facts.gather import gather
 from installer.facts.host import cpu_flags, megabytes
 from installer.facts.identity import locale_names
 from installer.facts.kernel import virtualization_state
-from installer.facts.model import Listener
+from installer.facts.model import Listener, Wanted, facts_from_json
 from installer.facts.names import hosts_faults, listening, look_at_network, name_servers, open_ports
 from installer.facts.packages import duplicates, held_by
 from installer.facts.reading import answer, fault

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from installer.facts.accounts import Account
 from installer.facts.model import (
-    Account,
     Clock,
     Facts,
     FileSystem,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from installer.facts import facts_from_json
-from installer.facts.model import Account, Listener
+from installer.facts.accounts import Account
+from installer.facts.model import Listener, facts_from_json
 from installer.preflight import FINDERS, Result, Subject, Taken, examine, findings_of
 from payload.requirements import KNOWN_CHECKS, Requirements
 from repos.preview import Preview
