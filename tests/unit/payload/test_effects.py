@@ -88,8 +88,8 @@ def test_a_signal_while_a_child_is_started_does_not_lose_it() -> None:
     try:
         for step in range(60):
             rung = 0
-            signal.setitimer(signal.ITIMER_REAL, 0.0001 * (step + 1), 0.2)
             with pytest.raises(_RangError):
+                signal.setitimer(signal.ITIMER_REAL, 0.0001 * (step + 1), 0.2)
                 run(["sleep", mark])
             signal.setitimer(signal.ITIMER_REAL, 0)
             left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in _read(path).split(b"\0")]
