@@ -6,6 +6,7 @@ going on with one are another.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -27,6 +28,7 @@ from installer.journal import (
     Undone,
 )
 from installer.layout import Layout
+from installer.mounts import way_out
 from installer.plan import Plan, load_plan
 from installer.signals import Interrupted, ignored, raising
 from installer.steps import AnyStep, Host, dump_undo, load_undo
@@ -218,8 +220,18 @@ def _as_error(cause: BaseException) -> SealiftError:
     if isinstance(cause, Interrupted | KeyboardInterrupt):
         return InterruptedRunError("interrupted", f"stopped by {cause or 'SIGINT'}; everything was put back")
     if isinstance(cause, OSError):
-        return StepError("io-failed", f"{cause.strerror or cause}", details=f"file: {cause.filename}")
+        return StepError(
+            "io-failed", f"{cause.strerror or cause}", details=f"file: {cause.filename}", remedy=_way_out(cause)
+        )
     return StepError("step-crashed", f"{type(cause).__name__}: {cause}", remedy="this is a defect: report it")
+
+
+def _way_out(error: OSError) -> str:
+    """What helps, where that is not plain from the text. A folder that is busy is one where something is mounted."""
+    if error.errno != errno.EBUSY or not error.filename:
+        return ""
+    place = Path(os.fsdecode(error.filename))
+    return f"something is mounted there: {way_out((place,))}; then run the same command again"
 
 
 def _reserve(journal: Path) -> None:

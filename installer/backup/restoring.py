@@ -9,12 +9,13 @@ from pathlib import Path
 from installer.backup.contents import Contents
 from installer.backup.keys import Ask, check_signer
 from installer.backup.making import prefix_of
-from installer.backup.mounts import MOUNTS, check_mounts
+from installer.backup.mounts import check_mounts
 from installer.backup.owners import check_owners
 from installer.backup.planning import Source, plan_restore
 from installer.backup.reader import check_files, opened
 from installer.installed import Installed, carry_out, recovered, site_of
 from installer.lock import exclusive
+from installer.mounts import mountinfo
 from installer.offer import installed_offer
 from installer.plan import Plan
 from payload.errors import UsageError
@@ -40,7 +41,7 @@ def restore_product(
         installed = recovered(installed)
         _check_fits(installed, source.contents)
         check_owners(source.contents)
-        check_mounts(layout, MOUNTS.read_text(encoding="utf-8", errors="surrogateescape"))
+        check_mounts(layout, mountinfo())
         record = installed.state.current_record
         answers = {**installed.state.answers, **source.contents.answers}
         offer = installed_offer(layout, record.version, record.bundle, answers)

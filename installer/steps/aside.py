@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
+from installer.mounts import mounted_within, mountinfo, way_out
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import remove_tree
 from payload.effects import fsync_dir
@@ -41,6 +42,13 @@ class SetAside(Step[AsideBefore]):
 
     @override
     def prepare(self, host: Host) -> AsideBefore:
+        if found := mounted_within((self.path.resolve(),), mountinfo()):
+            raise StepError(
+                "mounted-inside",
+                f"something is mounted in {self.path}: it cannot be moved, and would be removed with it",
+                details="\n".join(map(str, found)),
+                remedy=f"{way_out(found)}; then run the same command again",
+            )
         if os.path.lexists(self._aside):
             raise StepError("aside-exists", f"{self._aside} is there already", remedy="move it away and run again")
         return AsideBefore(os.path.lexists(self.path))

@@ -45,6 +45,9 @@ BACKUP = "/root/all.tar"
 """A backup of the host in the state `running`."""
 RESTORE = ("sealift-ctl", "restore", BACKUP, "-y")
 UNINSTALL = ("sealift-ctl", "uninstall", "-y")
+REPAIR = ("sealift-ctl", "verify", "--repair", "-y")
+_RELEASE = "/opt/sealift/releases/1.0.0"
+_SCRIPT = f"{_RELEASE}/venv/bin/sealift-server"
 LEFT_BY_CLEAN_UP = "rm -f /var/lib/sealift/keys/known_hosts"
 """The product looks whom it talks to when it cleans up; undoing an uninstall does not forget that."""
 ROLLBACK = ("sealift-ctl", "rollback", "-y")
@@ -219,10 +222,46 @@ FAULTS = (
         "mounted-meanwhile",
         "swap",
         "running",
-        "Device or resource busy",
+        "umount -l /var/lib/sealift/keys",
         words=RESTORE,
         at="unpack-backup",
         cause="mount --bind /var/lib/sealift/keys /var/lib/sealift/keys",
         cure="umount /var/lib/sealift/keys",
+    ),
+    Fault(
+        "mounted-in-environment",
+        "aside",
+        "running",
+        f"umount -l {_RELEASE}/venv/lib",
+        words=REPAIR,
+        cause=f"echo '# more' >>{_SCRIPT}; mount --bind {_RELEASE}/venv/lib {_RELEASE}/venv/lib",
+        cure=f"umount -l {_RELEASE}/venv/lib; sed -i '$d' {_SCRIPT}",  # the server was started there again
+    ),
+    Fault(
+        "release-read-only",
+        "aside",
+        "running",
+        "Read-only file system",
+        words=REPAIR,
+        cause=f"echo '# more' >>{_SCRIPT}; {_READ_ONLY.format(_RELEASE)}",
+        cure=f"umount -l {_RELEASE}; sed -i '$d' {_SCRIPT}",
+    ),
+    Fault(
+        "no-room-to-repair",
+        "venv",
+        "running",
+        "No space left on device",
+        words=REPAIR,
+        cause=f"echo '# more' >>{_SCRIPT}; {_FULL.format(_RELEASE)}",
+        cure=f"umount -l {_RELEASE}; sed -i '$d' {_SCRIPT}; systemctl restart sealift-server",
+    ),
+    Fault(
+        "rights-read-only",
+        "rights",
+        "running",
+        "Read-only file system",
+        words=REPAIR,
+        cause=f"chmod o+r /etc/sealift/admin_password; {_READ_ONLY.format('/etc/sealift')}",
+        cure="umount -l /etc/sealift; chmod o-r /etc/sealift/admin_password",
     ),
 )

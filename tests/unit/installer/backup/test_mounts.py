@@ -18,9 +18,10 @@ LINE = "36 35 98:0 / {} rw,noatime shared:1 - ext3 /dev/root rw\n"
 LOOK = """
 import sys
 from pathlib import Path
-from installer.backup.mounts import MOUNTS, check_mounts
+from installer.backup.mounts import check_mounts
 from installer.layout import Layout
-check_mounts(Layout.of("app", root=Path(sys.argv[1])), MOUNTS.read_text())
+from installer.mounts import mountinfo
+check_mounts(Layout.of("app", root=Path(sys.argv[1])), mountinfo())
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,27 @@ def test_no_link_is_followed_where_others_can_lay_one(tmp_path: Path, host: Host
         step = SetRights(files=(Rights(path, tmp_path / "data", 0o777, "root", "root"),), reason="a test")
         with pytest.raises(OSError):
             step.prepare(host)
+
+
+@pytest.mark.parametrize("place", ["", "lib"])
+def test_nothing_that_is_mounted_in_a_folder_is_moved_or_removed_with_it(
+    tmp_path: Path, host: Host, place: str
+) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "a venv"
+    (elsewhere / "lib").mkdir(parents=True)
+    (elsewhere / "of somebody else").touch()
+    (folder / "lib").mkdir(parents=True)
+    subprocess.run(["mount", "--bind", elsewhere, folder / place], check=True)
+    try:
+        with pytest.raises(StepError) as caught:
+            SetAside(path=folder, reason="a test").prepare(host)
+    finally:
+        subprocess.run(["umount", folder / place], check=True)
+    assert caught.value.code == "mounted-inside"
+    assert caught.value.details == str(folder / place)
+    assert caught.value.remedy.startswith(f"umount -l '{folder / place}'; ")
+    assert (elsewhere / "of somebody else").exists()
+    SetAside(path=folder, reason="a test").prepare(host)
 
 
 def test_what_was_set_aside_comes_back(tmp_path: Path, host: Host) -> None:
