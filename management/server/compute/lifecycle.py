@@ -103,16 +103,16 @@ def _on_host(node: "Node", before: VmInstanceVO, path: str, code: str, more: dic
     try:
         call_host(node, before.hostUuid, path, {"uuid": before.uuid, **more})
     except ApiError as error:
-        fall_back(node, before, error)
+        _fall_back(node, before, error)
         raise ApiError(code, f"VM[uuid:{before.uuid}] on host[uuid:{before.hostUuid}]", error) from error
 
 
-def fall_back(node: "Node", before: VmInstanceVO, error: ApiError, *others: str) -> None:
+def _fall_back(node: "Node", before: VmInstanceVO, error: ApiError) -> None:
     """The VM is what it was, unless nobody can know what its host did."""
     with node.database.write() as session:
         vm = session.get_one(VmInstanceVO, before.uuid)
         if error.code in removal.UNREACHABLE and before.state in ("Running", "Unknown"):
-            lose(session, vm, *others)
+            lose(session, vm)
         else:
             vm.state = before.state
 

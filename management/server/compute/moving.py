@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from management.deadlines import grace
 from management.server.agentcalls import call_host
 from management.server.compute import placement, places, removal, snapshots, states
-from management.server.compute.lifecycle import fall_back, now_running, told_to, volumes_of
+from management.server.compute.lifecycle import now_running, told_to, volumes_of
+from management.server.compute.presence import check_later, lose, state_on
 from management.server.errors import ApiError
 from management.server.flows import Context, Step, run_flow
 from management.server.models.hosts import HostVO
@@ -17,21 +19,26 @@ from management.server.models.volumes import VolumeVO
 if TYPE_CHECKING:
     from management.server.node import Node
 
+ASK_SECONDS = 15.0
+
 
 def migrate(node: "Node", vm_uuid: str, host_uuid: str | None) -> None:
     """Move the running VM to another host.
 
     Raises:
-        ApiError: VM.1010, or HOST.1009; when its host was lost meanwhile, it is Unknown until that answers.
+        ApiError: VM.1010, or HOST.1009; when nobody knows where it runs, it is Unknown until both hosts answer.
     """
     before = states.begin(node, vm_uuid, states.MIGRATE)
     context: Context = {"vmUuid": vm_uuid, "wanted": host_uuid, "from": before.hostUuid}
     try:
         run_flow(node, MIGRATE, context)
     except ApiError as error:
-        target = context.get("hostUuid")
-        fall_back(node, before, error, *([target] if target else []))
-        raise ApiError("HOST.1009", f"VM[uuid:{vm_uuid}] stays on host[uuid:{before.hostUuid}]", error) from error
+        with node.database.write() as session:
+            vm = session.get_one(VmInstanceVO, vm_uuid)
+            vm.state = before.state
+            if context.get("lost"):
+                lose(session, vm, context["hostUuid"])
+        raise ApiError("HOST.1009", f"VM[uuid:{vm_uuid}] on host[uuid:{before.hostUuid}]", error) from error
 
 
 def _check_movable(session: Session, vm: VmInstanceVO) -> None:
@@ -53,6 +60,8 @@ def _take_target(node: "Node", context: Context) -> None:
         if wanted == context["from"]:
             raise ApiError("SYS.1006", f"VM[uuid:{vm.uuid}] is on host[uuid:{wanted}] already")
         context["hostUuid"] = placement.take(session, vm, l3s, wanted).uuid
+        # Whatever becomes of the move, or of this node: in the end one host has the VM.
+        check_later(session, vm, context["hostUuid"], mover=node.uuid)
 
 
 def _return_target(node: "Node", context: Context) -> None:
@@ -71,7 +80,20 @@ def _move(node: "Node", context: Context) -> None:
         "storageMigrationPolicy": "FullCopy",
         "vm": told_to(node, context["vmUuid"], context["hostUuid"]),
     }
-    call_host(node, context["from"], "/vm/migrate", body)
+    try:
+        call_host(node, context["from"], "/vm/migrate", body)
+    except ApiError as error:
+        with grace(ASK_SECONDS):
+            context["lost"] = error.code in removal.UNREACHABLE or not _goes_on(node, context)
+        raise
+
+
+def _goes_on(node: "Node", context: Context) -> bool:
+    """Whether the VM is known to run where it ran."""
+    try:
+        return state_on(node, context["vmUuid"], context["from"]) == "Running"
+    except ApiError:
+        return False
 
 
 def _return_source(node: "Node", context: Context) -> None:

@@ -66,6 +66,14 @@ def collect_file(session: Session, storage_uuid: str, host_uuid: str, path: str)
     submit(session, DELETE_BITS, f"local-storage-delete-{storage_uuid}-{path}", context)
 
 
+def collect_volumes(session: Session, vm_uuid: str, host_uuid: str) -> None:
+    """Have the files deleted that the VM's volumes had on the host, which it has left with them."""
+    theirs = select(VolumeVO).where(VolumeVO.vmInstanceUuid == vm_uuid, VolumeVO.deleted.is_(None))
+    for volume in session.scalars(theirs).all():
+        if volume.primaryStorageUuid is not None and volume.installPath is not None:
+            collect_file(session, volume.primaryStorageUuid, host_uuid, volume.installPath)
+
+
 def _destroy_orphan(node: "Node", context: Context) -> None:
     vm_uuid, host_uuid = context["vmUuid"], context["hostUuid"]
     with node.locks("vm", vm_uuid):
