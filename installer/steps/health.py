@@ -37,8 +37,7 @@ class AwaitHealth(PlainStep):
 
     @override
     def apply(self, host: Host, undo: Nothing) -> None:
-        # HTTP takes longer to load than all that a run needs before its first step
-        from installer.steps.asking import ask  # noqa: PLC0415
+        from installer.steps.asking import ask  # noqa: PLC0415 - HTTP and TLS: not needed before the last step
 
         began = time.monotonic()
         while True:
