@@ -77,6 +77,7 @@ def _settings(app: Starlette) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # anybody on this host could be somebody else in the audit log
         ws="none",
         timeout_graceful_shutdown=FINISH_SECONDS,
     )

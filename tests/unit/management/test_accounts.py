@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from typing import Any
 
+import httpx
 import pytest
 
 from management.server.apis.identity import MAX_SESSIONS
@@ -113,3 +114,7 @@ def test_guessing_is_refused_even_with_the_right_password(server: Any, account: 
     error = log_in(server, account["name"])["error"]
     assert error["code"] == "ID.1000"
     assert "try again in" in error["details"]
+    # Nobody is somebody else by saying so, not on this host either.
+    body = {f"{IDENTITY}LogInByAccountMsg": {"accountName": account["name"], "password": DIGEST}}
+    answer = httpx.post(f"{server.url}/zstack/api", json=body, headers={"X-Forwarded-For": "10.9.8.7"}).json()
+    assert "try again in" in answer["result"]
