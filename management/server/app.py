@@ -82,7 +82,10 @@ def make_app(node: Node) -> Starlette:
     async def metrics(_request: Request) -> Response:
         return Response(await asyncio.to_thread(node.metrics.exposed), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    routes = [
+    # They are tried in turn, so what is called most comes first.
+    routes = [Route(f"/zstack/api{slash}", api, methods=["POST", "PUT"]) for slash in ("", "/")]
+    routes += [Route(f"/zstack/api/result/{{uuid}}{slash}", result, methods=["GET", "PUT"]) for slash in ("", "/")]
+    routes += [
         Route("/healthz", health),
         Route("/readyz", ready),
         Route("/metrics", metrics),
@@ -90,9 +93,6 @@ def make_app(node: Node) -> Starlette:
         Route("/zstack/api/catalogue", catalogue),
         Route("/zstack/api/openapi.json", openapi),
     ]
-    for slash in ("", "/"):
-        routes.append(Route(f"/zstack/api/result/{{uuid}}{slash}", result, methods=["GET", "PUT"]))
-        routes.append(Route(f"/zstack/api{slash}", api, methods=["POST", "PUT"]))
     app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestIds)])
     app.router.redirect_slashes = False
     return app

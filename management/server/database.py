@@ -30,6 +30,7 @@ class Database:
         self._reader = self.engine.execution_options(**read)
         self._writer = self.engine.execution_options(writes=True)
         self._one_writes = threading.Lock()
+        self._held = threading.local()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -39,9 +40,20 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """The same for statements that make no objects: it takes half the time of a session."""
+        """The same for statements that make no objects: it takes half the time of a session.
+
+        One that is asked for inside another, in the same thread, is the other one. Nothing may be written inside.
+        """
+        outer: Connection | None = getattr(self._held, "snapshot", None)
+        if outer is not None:
+            yield outer
+            return
         with self._reader.connect() as connection:
-            yield connection
+            self._held.snapshot = connection
+            try:
+                yield connection
+            finally:
+                self._held.snapshot = None
 
     @contextmanager
     def write(self) -> Iterator[Session]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import func, inspect, select, text
+from sqlalchemy import Connection, func, inspect, select, text
 
 from management.server.clock import now
 from management.server.database import Database
@@ -43,6 +43,30 @@ def test_forward_and_back_keeps_what_both_schemas_know(database: Database) -> No
         assert "kept" in names(database)
     with database.read() as session:
         assert session.scalars(select(AccountVO.name)).all() == ["admin"]
+
+
+def test_a_snapshot_inside_a_snapshot_is_the_same_one_in_this_thread_alone(database: Database) -> None:
+    migrate(database)
+    before = len(names(database))
+    with database.snapshot() as outer:
+        with pytest.raises(ZeroDivisionError), database.snapshot() as inner:
+            assert inner is outer
+            raise ZeroDivisionError
+        assert outer.scalars(select(func.count()).select_from(ZoneVO)).all() == [before]
+        others = []
+        thread = threading.Thread(target=lambda: others.append(_snapshot(database)))
+        thread.start()
+        thread.join()
+        assert others != [outer]
+    with database.write() as session:
+        session.add(zone("later"))
+    with database.snapshot() as later:
+        assert "later" in later.scalars(select(ZoneVO.name)).all()
+
+
+def _snapshot(database: Database) -> Connection:
+    with database.snapshot() as snapshot:
+        return snapshot
 
 
 def shape(database: Database) -> dict[str, tuple[dict[str, tuple[str, bool, bool]], set[str]]]:
