@@ -73,7 +73,7 @@ def recover(layout: Layout, host: Host) -> tuple[Outcome, ...]:
     for cut in unfinished(layout):
         plan = load_plan(cut.begun.plan)
         with closing(Journal(cut.path)) as journal:
-            own = replace(host, scratch=layout.scratch(plan.run))
+            own = replace(host, scratch=layout.scratch(plan.run), used_since=True)
             outcomes.append(settle(plan, journal, own, StepError("run-cut-off", f"{cut.what} was cut off")))
     return tuple(outcomes)
 
@@ -125,7 +125,8 @@ def resume(cut: CutOff, layout: Layout, host: Host, secrets: Callable[[frozenset
     """
     plan = load_plan(cut.begun.plan)
     at = resume_point(plan, cut.history)
-    host = replace(secrets(secrets_wanted(plan, at)), sink=host.sink, scratch=layout.scratch(plan.run))
+    scratch = layout.scratch(plan.run)
+    host = replace(secrets(secrets_wanted(plan, at)), sink=host.sink, scratch=scratch, used_since=True)
     with closing(Journal(cut.path)) as journal:
         return resume_plan(plan, _held(plan, cut.history, at, host), journal, host)
 

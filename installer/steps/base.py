@@ -50,6 +50,8 @@ class Host:
     run: Runner = effects.run
     bundle: VerifiedBundle | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    used_since: bool = False
+    """The run was cut off once: the product may have been at work since, on what the run left."""
 
     def opened_bundle(self) -> VerifiedBundle:
         """The bundle of this run.

@@ -16,6 +16,7 @@ from typing_extensions import override
 from installer.steps.base import Host, Nothing, Step, register
 from payload.effects import fsync_dir
 from payload.errors import StepError
+from payload.events import Note
 
 _BESIDE = ("-wal", "-shm", "-journal")
 
@@ -33,7 +34,8 @@ class DatabaseBefore:
 @register
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackUpDatabase(Step[DatabaseBefore]):
-    """Copy `database` to `backup` with SQLite's own backup, and restore that for a test. Undo puts the copy back.
+    """Copy `database` to `backup` with SQLite's own backup, and restore that for a test. Undo puts the copy back. If
+    the run was cut off, what is replaced by that is kept beside the run's folder: it may have been written to since.
 
     Everything after this step may change the database; nothing before it may. The services are stopped.
     """
@@ -66,10 +68,30 @@ class BackUpDatabase(Step[DatabaseBefore]):
 
     @override
     def undo(self, undo: DatabaseBefore, host: Host) -> None:
-        if not undo.existed:
-            _remove(self.database)
-        elif self.backup.exists():  # else the copy never became whole, or is back already
+        if undo.existed and not self.backup.exists():  # the copy never became whole, or is back already
+            return
+        if host.used_since and self.database.exists():
+            kept = self._keep()
+            text = f"the database as it was until now is kept in {kept}: remove it when nobody misses anything"
+            host.sink.emit(Note(text, "warning"))
+        if undo.existed:
             move_back(self.backup, self.database, undo)
+        else:
+            _remove(self.database)
+
+    def _keep(self) -> Path:
+        """Give the database a second name in a new folder, which stays: that needs no room, and can be done again."""
+        run = self.backup.parent.parent
+        names = (f"{run.name}-since{number}" for number in ("", *(f"-{n}" for n in range(2, 1000))))
+        folder = next(path for name in names if not (path := run.with_name(name)).exists())
+        folder.mkdir(mode=0o700, parents=True)
+        for suffix in ("", *_BESIDE):
+            path = self.database.with_name(self.database.name + suffix)
+            if path.exists():
+                _link(path, folder / path.name)
+        fsync_dir(folder)
+        fsync_dir(folder.parent)
+        return folder
 
 
 @register
@@ -197,6 +219,18 @@ def move_back(backup: Path, database: Path, like: DatabaseBefore) -> None:
         if error.errno != errno.EXDEV:
             raise
         put_back(backup, database, like)  # the backup lies on another file system
+
+
+def _link(path: Path, name: Path) -> None:
+    """Give a file a second name, or copy it where that lies on another file system."""
+    try:
+        name.hardlink_to(path)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copy2(path, name)
+        with name.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def _beside(database: Path) -> Path:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -233,6 +234,25 @@ def test_the_same_command_goes_on_and_another_puts_back_first(bench: Bench, ends
         control.rollback(bench.lab.found(), None, lambda plan: True)
     )
     assert bench.seen() == ends[ROLLS_BACK]
+
+
+def test_what_was_written_since_a_run_was_cut_off_is_kept_when_it_is_undone(bench: Bench) -> None:
+    cut_off_at(bench, UPGRADES, "start", "applied", before=False)
+    lab = bench.lab
+    database = lab.layout.data_dir / "app.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("insert into log values ('written since')")
+        connection.commit()
+        shutil.copy(f"{database}-wal", lab.root / "wal")  # as a machine without power leaves it
+    shutil.move(lab.root / "wal", f"{database}-wal")
+    finish(bench, UPGRADES, "undo")
+    assert lab.log() == ["migrated to 1.0.0", "set up with 20 characters"]
+    (kept,) = lab.layout.state_dir.glob("backup/*-since")
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert lab.log(kept)[-2:] == ["migrated to 1.1.0", "written since"]
+    finish(bench, UPGRADES, "undo")
+    assert [*lab.layout.state_dir.glob("backup/*-since*")] == [kept]
 
 
 def test_who_cannot_go_on_says_who_can(bench: Bench) -> None:

@@ -31,6 +31,54 @@ def test_a_backup_is_restored_for_a_test_and_nothing_of_that_stays(database: Pat
     assert [path.name for path in step.backup.parent.iterdir()] == ["app.db"]
 
 
+@pytest.mark.parametrize("existed", [True, False])
+def test_undoing_late_keeps_what_it_replaces_however_often_it_is_cut_off(tmp_path: Path, existed: bool) -> None:
+    database = tmp_path / "app.db"
+    step = BackUpDatabase(database=database, backup=tmp_path / "backup/run/kept/app.db", reason="a test")
+    host = Host(scratch=tmp_path / "scratch", used_since=True)
+    if existed:
+        write(database, "before")
+    undo = step.prepare(host)
+    step.apply(host, undo)
+    write(database, "since")
+    step._keep()  # and then it was killed
+    for _ in range(2):
+        step.undo(undo, host)
+        assert database.exists() == existed
+    kept = sorted(path.name for path in (tmp_path / "backup").glob("*-since*"))
+    assert kept == ["run-since", "run-since-2"]
+    for name in kept:
+        assert read(tmp_path / "backup" / name / "app.db")[-1] == "since"
+    if existed:
+        assert read(database) == ["before"]
+        assert not list(tmp_path.glob("app.db-*"))
+
+
+def test_undoing_at_once_keeps_nothing(tmp_path: Path) -> None:
+    database = tmp_path / "app.db"
+    write(database, "before")
+    step = BackUpDatabase(database=database, backup=tmp_path / "backup/run/kept/app.db", reason="a test")
+    host = Host(scratch=tmp_path / "scratch")
+    undo = step.prepare(host)
+    step.apply(host, undo)
+    write(database, "by the migration")
+    step.undo(undo, host)
+    assert read(database) == ["before"]
+    assert [path.name for path in (tmp_path / "backup").iterdir()] == ["run"]
+
+
+def write(database: Path, text: str) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS rows (text)")
+        connection.execute("INSERT INTO rows VALUES (?)", (text,))
+        connection.commit()
+
+
+def read(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        return [row[0] for row in connection.execute("SELECT text FROM rows")]
+
+
 def test_a_backup_that_lacks_rows_or_is_damaged_is_found(database: Path, tmp_path: Path) -> None:
     backup = tmp_path / "backup"
     back_up(database, backup)
