@@ -167,8 +167,8 @@ class RealRig(Rig):
 
     def close(self) -> None:
         if self._agent is not None and self.kind == "host":
-            for vm in self.client.call("/vm/vmsync")["states"]:
-                assert self.client.call("/vm/destroy", {"uuid": vm}) == {"success": True}
+            for vm in (self.folder / "state" / "vms").iterdir():
+                assert self.client.call("/vm/destroy", {"uuid": vm.name}) == {"success": True}
         super().close()
 
 

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 30.0
 """What the VM may stand still for, at most, before it goes on here."""
+CONNECT_SECONDS = 5
 _COPY = "move-"
 _NIC, _POLL_SECONDS = 0x0200, 0.02
 _CAPABILITIES = ("events", "pause-before-switchover", "return-path", "auto-converge")
@@ -182,7 +183,10 @@ def _send(talk: Qmp, machine: Machine, there: Body) -> None:
     found = {each["file"]: each["node-name"] for each in blocks.disks_of(talk)}
     for disk, copy in zip(machine.disks, copies, strict=True):
         server = {"type": "inet", **inet(address, disk_port)}
-        talk.do("blockdev-add", driver="nbd", node_name=copy, server=server, export=disk.node, tls_creds=CREDENTIALS)
+        # While it connects, QEMU does nothing else: the guest would stand still for as long as nobody answers.
+        soon = max(1, min(CONNECT_SECONDS, int(left())))
+        export = {"server": server, "export": disk.node, "tls-creds": CREDENTIALS, "open-timeout": soon}
+        talk.do("blockdev-add", driver="nbd", node_name=copy, **export)
         talk.do("blockdev-mirror", job_id=copy, device=found[str(disk.file)], target=copy, sync="full")
     for copy in copies:
         _until(talk, copy, "BLOCK_JOB_READY")

@@ -1,6 +1,7 @@
 """Talking to a running QEMU: its machine protocol (QMP), one JSON object a line."""
 
 import json
+import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ class Qmp:
         self._link = link
         self._lines = link.makefile("rb")
         self._events: list[Event] = []
+        self._name, self._said = secrets.token_hex(8), 0
         self._read()
         self.do("qmp_capabilities")
 
@@ -34,26 +36,33 @@ class Qmp:
             CallError: QEMU has ended, or the time is over.
         """
         self._link.settimeout(left())
-        self.tell(command, **arguments)
+        this = self.tell(command, **arguments)
         while True:
             said = self._read()
-            if "error" in said:
+            if "event" in said:
+                self._events.append(said)
+            elif said.get("id") != this:
+                # QEMU tells whoever talks to it then what it was asked in a conversation that was given up.
+                continue
+            elif "error" in said:
                 raise QmpError(f"{command}: {said['error'].get('desc')}")
-            if "return" in said:
+            else:
                 return said["return"]
-            self._events.append(said)
 
-    def tell(self, command: str, **arguments: Any) -> None:
-        """Say a command without waiting for the answer; only as the last word of a conversation.
+    def tell(self, command: str, **arguments: Any) -> str:
+        """Say a command without waiting for the answer; its name, which the answer has.
 
         Raises:
             CallError: QEMU has ended.
         """
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
+        self._said += 1
+        this = f"{self._name}-{self._said}"
         try:
-            self._link.sendall(json.dumps({"execute": command, "arguments": named}).encode() + b"\n")
+            self._link.sendall(json.dumps({"execute": command, "arguments": named, "id": this}).encode() + b"\n")
         except OSError as error:
             raise CallError(f"QEMU does not take {command}: {error}") from error
+        return this
 
     def wait(self, wanted: Callable[[Event], bool]) -> Event:
         """The first event that is wanted.
@@ -66,7 +75,9 @@ class Qmp:
                 if wanted(event):
                     self._events.remove(event)
                     return event
-            self._events.append(self._read())
+            said = self._read()
+            if "event" in said:
+                self._events.append(said)
 
     def close(self) -> None:
         self._lines.close()
