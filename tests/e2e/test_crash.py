@@ -71,9 +71,20 @@ def assert_never_between(host: Host, snapshot: Snapshot, command: Command, refer
     whole, view = reference.runs[command], look_bare if command is INSTALL else look
     target = Target(host, snapshot, command, view(host), view)
     ends: Counter[str] = Counter()
+    between = []
     for blow in [*first, *whole.blows(random.Random(f"{SEED} {command.words}"), KILLS)]:
-        ends[target.strike(blow, whole)] += 1
+        began = time.monotonic()
+        try:
+            end = target.strike(blow, whole)
+        except AssertionError as error:
+            end = "between"
+            between.append(str(error))
+            logging.exception("%s", command.words)
+            target.go_back()
+        ends[end] += 1
+        logging.info("%s: %s: %s, %.1f s", " ".join(command.words), blow, end, time.monotonic() - began)
     logging.info("%s was killed %d times and ended %s", " ".join(command.words), ends.total(), dict(ends))
+    assert between == [], "\n\n".join(between)
     assert_ends_as(host, command, whole.state)
 
 
