@@ -24,8 +24,8 @@ test: setup ## Every test, from unit to end to end
 unit: setup ## The fast tests only
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/unit
 
-crash: setup ## Installs, upgrades, rollbacks killed at every record and 210 instants; 200 writes that fail (hours)
-	SEALIFT_KILLS=70 SEALIFT_FAULTS=200 $(PYTHON) -m pytest -n 2 --log-cli-level=INFO tests/e2e/test_crash.py \
+crash: setup ## Installs, upgrades, rollbacks killed at each record and 200 instants; 200 failing writes (hours)
+	SEALIFT_KILLS=200 SEALIFT_FAULTS=200 $(PYTHON) -m pytest -n 2 --log-cli-level=INFO tests/e2e/test_crash.py \
 		tests/e2e/test_write_faults.py
 
 kill: setup ## The management server killed at random during 500 calls, on one node and on two (minutes)
