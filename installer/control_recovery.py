@@ -5,7 +5,7 @@ from __future__ import annotations
 from installer.installed import Installed
 from installer.lock import exclusive
 from installer.recovery import obstacle, unfinished
-from installer.resuming import NOTHING, check_resumable, go_on, put_back, waiting_run
+from installer.resuming import check_resumable, go_on, nothing_to_do, put_back, waiting_run
 from payload.digest import Digest
 
 
@@ -29,7 +29,7 @@ def resume(installed: Installed) -> tuple[str, ...]:
         SealiftError: it failed; the type says what became of the host.
     """
     if not unfinished(installed.layout):
-        return (NOTHING,)
+        return nothing_to_do(installed.layout)
     with exclusive(installed.layout):
         cut = waiting_run(installed.layout)
         if cut is None:
@@ -47,6 +47,6 @@ def undo(installed: Installed) -> tuple[str, ...]:
         SealiftError: it could not be.
     """
     if not unfinished(installed.layout):
-        return (NOTHING,)
+        return nothing_to_do(installed.layout)
     with exclusive(installed.layout):
         return put_back(installed.layout, installed.host)

@@ -10,7 +10,7 @@ from installer.answers import ENVIRONMENT_PREFIX, Sources, read_answers_file, re
 from installer.lock import exclusive
 from installer.recovery import CutOff, obstacle, unfinished
 from installer.request import Request
-from installer.resuming import NOTHING, check_resumable, command_digest, go_on, put_back, waiting_run
+from installer.resuming import check_resumable, command_digest, go_on, nothing_to_do, put_back, waiting_run
 from installer.session import Session, open_session
 from installer.steps import Host
 from payload.digest import Digest
@@ -55,7 +55,7 @@ def finish(session: Session) -> tuple[str, ...]:
         SealiftError: it failed; the type says what became of the host.
     """
     if not unfinished(session.layout):
-        return (NOTHING,)
+        return nothing_to_do(session.layout)
     with exclusive(session.layout):
         cut = waiting_run(session.layout)
         if cut is None or session.request.action == "undo":

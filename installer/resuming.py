@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from installer.layout import Layout
+from installer.lock import exclusive
 from installer.logged import Done, resume_logged
 from installer.offer import installed_offer
 from installer.plan import Plan, load_plan
@@ -76,10 +77,23 @@ def put_back(layout: Layout, host: Host) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def nothing_to_do(layout: Layout) -> tuple[str, ...]:
+    """No run was cut off; a command that was killed before it began one may have left what it ran from, which goes.
+
+    Raises:
+        SealiftError: another run is at work.
+    """
+    if any(layout.prefix.glob(".uninstall.*")):
+        with exclusive(layout):
+            _remove_copies(layout)
+    return (NOTHING,)
+
+
 def leave(layout: Layout, plan: Plan) -> tuple[str, ...]:
     """After an uninstall that committed: the installer's own folder goes, which has nothing more to say."""
     purge = any(isinstance(step, RemoveTrees) and layout.config_dir in step.paths for step in plan.steps)
     remove_tree(layout.data_dir if purge else layout.state_dir)
+    _remove_copies(layout)
     remove_empty((layout.prefix, layout.data_dir, layout.config_dir))
     if purge:
         remove_tree(layout.log_dir)
@@ -89,11 +103,18 @@ def leave(layout: Layout, plan: Plan) -> tuple[str, ...]:
 
 
 def _remove_copies(layout: Layout) -> None:
-    """What `ctl.sh.j2` makes for an uninstall to run from, and one that was killed left; never this program's own."""
-    here = Path(sys.executable).resolve()
+    """What `ctl.sh.j2` makes for an uninstall to run from, and one that was killed left; none that is in use."""
     for copy in layout.prefix.glob(".uninstall.*"):
-        if not here.is_relative_to(copy.resolve()):
+        if not _runs_from(copy):
             remove_tree(copy)
+
+
+def _runs_from(folder: Path) -> bool:
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile, or is the kernel's
+            if (process / "exe").readlink().is_relative_to(folder.resolve()):
+                return True
+    return False
 
 
 def _report(plan: Plan, layout: Layout, before: State | None, done: Done) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from typing import Literal
 import pytest
 
 from installer import control, control_recovery, cut_off, flow
-from installer.installed import site_of
+from installer.installed import Installed, site_of
 from installer.journal import Journal, Record
 from installer.lock import exclusive
 from installer.plan import Plan
@@ -293,6 +294,26 @@ def test_what_a_killed_uninstall_ran_from_goes_too(bench: Bench, starts: dict[st
         assert not copy.parent.exists()
         assert bench.lab.layout.prefix.exists() == (left is not None)
         assert left is None or bench.seen()[:-1] == left[:-1]
+
+
+@pytest.mark.parametrize("act", [control_recovery.resume, control_recovery.undo])
+def test_what_a_command_ran_from_goes_also_if_it_was_killed_before_it_began(
+    bench: Bench, act: Callable[[Installed], tuple[str, ...]]
+) -> None:
+    bench.back_to(ROLLS_BACK.begin)
+    used, left = (bench.lab.layout.prefix / f".uninstall.{name}" for name in ("used", "left"))
+    left.mkdir()
+    used.mkdir()
+    program = used / "sleep"
+    shutil.copy("/usr/bin/sleep", program)
+    with subprocess.Popen([program, "600"]) as running:
+        try:
+            assert act(bench.lab.found()) == ("No run was cut off: nothing to do.",)
+            assert used.exists() and not left.exists()
+        finally:
+            running.kill()
+    act(bench.lab.found())
+    assert not used.exists()
 
 
 def test_units_that_a_reboot_started_are_stopped_before_a_run_goes_on(
