@@ -7,6 +7,7 @@ the release's files, until the first line of its script; it unpacks everything b
 from __future__ import annotations
 
 import json
+import os
 import random
 import statistics
 import time
@@ -70,9 +71,13 @@ def until_end(host: Host, command: str, rounds: int) -> float:
 
 
 def first_step(host: Host, bare: Snapshot, rounds: int) -> float:
-    """The median of the seconds until the first step begins; the run is killed then, and the host set back."""
+    """The median of the seconds until the first step begins; the run is killed then, and the host set back.
+
+    What was copied for that is on the disk before: the first record of the journal would have to wait for it.
+    """
     found = []
     for _ in range(rounds):
+        os.sync()
         run = host.popen(["sh", "-c", f"date +%s.%N >/root/began; exec bash {_BUNDLE} -o -y --events {_EVENTS}"])
         begun = None
         while begun is None and run.poll() is None:
