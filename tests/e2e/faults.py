@@ -10,10 +10,10 @@ On = Literal["bare", "running", "upgraded"]
 _IN_THE_WAY = "mkdir -p {}/in-the-way"
 _READ_ONLY = "mount --bind {0} {0}; mount -o remount,ro,bind {0}"
 _FULL = (
-    "cp -a {0} /run/copy; mount -t tmpfs -o nr_inodes=$(find {0} | wc -l) full {0}; cp -a /run/copy/. {0}/; "
+    "cp -a {0} /run/copy; mount -t tmpfs -o nr_inodes=$(($(find {0} | wc -l) + {1})) full {0}; cp -a /run/copy/. {0}/; "
     "chown --reference=/run/copy {0}; chmod --reference=/run/copy {0}; rm -r /run/copy"
 )
-"""A file system that has room for the files that are there, and for no other."""
+"""A file system that has room for the files that are there, and for so many others."""
 _PORT_TAKEN = (
     'nohup python3 -c \'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 8080)); s.listen(); '
     "time.sleep(600)' >/dev/null 2>&1 & echo $! >/run/intruder; sleep 0.3"
@@ -104,7 +104,7 @@ FAULTS = (
         "secrets",
         "bare",
         "No space left on device",
-        cause=_FULL.format("/etc/sealift"),
+        cause=_FULL.format("/etc/sealift", 0),
         cure="umount /etc/sealift",
         at="venv",
     ),
@@ -178,7 +178,7 @@ FAULTS = (
         "upgraded",
         "No space left on device",
         words=ROLLBACK,
-        cause=f"echo '# mine' >>/etc/sealift/server.toml; {_FULL.format('/etc/sealift')}",
+        cause=f"echo '# mine' >>/etc/sealift/server.toml; {_FULL.format('/etc/sealift', 0)}",
         cure="umount /etc/sealift; sed -i '$d' /etc/sealift/server.toml",
     ),
     Fault(
@@ -215,7 +215,7 @@ FAULTS = (
         "running",
         "No space left on device",
         words=RESTORE,
-        cause=_FULL.format("/etc/sealift"),
+        cause=_FULL.format("/etc/sealift", 0),
         cure="umount /etc/sealift",
     ),
     Fault(
@@ -252,7 +252,7 @@ FAULTS = (
         "running",
         "No space left on device",
         words=REPAIR,
-        cause=f"echo '# more' >>{_SCRIPT}; {_FULL.format(_RELEASE)}",
+        cause=f"echo '# more' >>{_SCRIPT}; {_FULL.format(_RELEASE, 100)}",
         cure=f"umount -l {_RELEASE}; sed -i '$d' {_SCRIPT}; systemctl restart sealift-server",
     ),
     Fault(
