@@ -52,10 +52,15 @@ class Rig(ABC):
         self._stack.callback(server.server_close)
         self._stack.callback(server.shutdown)
 
-    def call(self, command: str, /, *, seconds: float = PATIENCE, **body: Any) -> Body:
-        """Have the agent do it as the server does, and wait for the result, which comes exactly once."""
+    def begin(self, command: str, /, *, seconds: float = PATIENCE, **body: Any) -> str:
+        """Have the agent begin it, and do not wait; returns the task's uuid."""
         task = uuid.uuid4().hex
         self.client.begin(command, body, task, self._url, seconds=seconds)
+        return task
+
+    def call(self, command: str, /, *, seconds: float = PATIENCE, **body: Any) -> Body:
+        """Have the agent do it as the server does, and wait for the result, which comes exactly once."""
+        task = self.begin(command, seconds=seconds, **body)
         told, answer = self._callbacks.results.get(timeout=PATIENCE)
         assert told == task
         return answer
@@ -155,6 +160,13 @@ class RealRig(Rig):
     def stop(self) -> None:
         if self._agent is not None:
             self._agent.terminate()
+            self._agent.wait(10)
+            self._agent = None
+
+    def kill(self) -> None:
+        """The agent's process dies in the middle of what it does."""
+        if self._agent is not None:
+            self._agent.kill()
             self._agent.wait(10)
             self._agent = None
 

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 
 from tests.unit.management.agent_rigs import PATIENCE, RealRig, Rig, pair
 from tests.unit.management.simulator import Body
-from tests.unit.management.test_agent_contract import DONE, make_volume, refused, run_vm, running
+from tests.unit.management.test_agent_contract import DELETE, DONE, make_volume, refused, run_vm, running
 from tests.unit.management.test_moves import Pair, machine, state
 
 RELAY = "127.0.0.9"
@@ -47,7 +48,7 @@ class Relay:
             def log_message(self, *_args: object) -> None:
                 """Say nothing."""
 
-        self.silent: list[socket.socket] = []
+        self.silent, self.listens = list[socket.socket](), threading.Event()
         self.server = ThreadingHTTPServer((RELAY, target.client.port), Pass)
 
     def answer(self, target: Rig, path: str, body: Body) -> Body:
@@ -65,9 +66,13 @@ def between(target: Rig, kind: type[Relay] = Relay) -> Iterator[Relay]:
         each.close()
 
 
+def told_of(source: Rig, vm: str, root: str) -> Body:
+    addresses = {"srcHostIp": source.client.address, "destHostIp": RELAY}
+    return {"vmUuid": vm, "vm": machine(vm, root), "storageMigrationPolicy": "FullCopy", **addresses}
+
+
 def begin(source: Rig, vm: str, root: str, seconds: float = PATIENCE) -> Body:
-    told = {"srcHostIp": source.client.address, "destHostIp": RELAY, "storageMigrationPolicy": "FullCopy"}
-    return source.call("/vm/migrate", vmUuid=vm, vm=machine(vm, root), seconds=seconds, **told)
+    return source.call("/vm/migrate", seconds=seconds, **told_of(source, vm, root))
 
 
 def test_a_word_that_is_lost_leaves_it_paused_until_both_are_asked(hosts: Pair) -> None:
@@ -101,6 +106,7 @@ class Hole(Relay):
         if path != "/vm/receive":
             return {"success": True}
         self.silent = [socket.create_server((RELAY, port)) for port in (49152, 49153)]
+        self.listens.set()
         return {"success": True, "address": RELAY, "diskPort": 49152, "port": 49153}
 
 
@@ -115,6 +121,40 @@ def test_a_target_that_hangs_is_given_up_in_time(hosts: Pair) -> None:
     assert source.call("/vm/reboot", uuid=vm, timeout=0) == DONE
 
 
+def test_a_move_is_undone_when_its_agent_dies_while_it_copies(hosts: Pair) -> None:
+    source, target = hosts
+    root = make_volume(source)
+    vm = run_vm(source, root)
+    assert isinstance(source, RealRig)
+    with between(target, Hole) as relay:
+        source.begin("/vm/migrate", **told_of(source, vm, root))
+        assert relay.listens.wait(PATIENCE)
+        link, _ = relay.silent[0].accept()
+        source.kill()
+        source.start()
+        assert running(source) == {vm: "Running"}
+        link.close()
+    assert not (source.folder / "state" / "vms" / vm / "leaving").exists()
+    assert source.call("/vm/reboot", uuid=vm, timeout=0) == DONE
+
+
+def test_what_waits_is_ended_when_its_time_is_over(hosts: Pair) -> None:
+    source, target = hosts
+    root = make_volume(source)
+    vm = run_vm(source, root)
+    with between(target) as relay:
+        assert begin(source, vm, root) == DONE
+        (told,) = [body for path, body in relay.heard if path == "/vm/receive"]
+    assert target.call("/vm/destroy", uuid=vm) == DONE
+    assert target.call(DELETE, path=root) == DONE
+    # It has to begin to wait: a machine that is too slow for that gets more time.
+    assert any(not refused(target.call("/vm/receive", seconds=seconds, **told)) for seconds in (2, 8, 30))
+    folder, ends = target.folder / "state" / "vms" / vm, time.monotonic() + PATIENCE
+    while folder.exists() and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert (target.has(root), folder.exists()) == (False, False)
+
+
 def test_what_waits_is_ended_when_nobody_comes(hosts: Pair) -> None:
     source, target = hosts
     root = make_volume(source)
@@ -126,9 +166,8 @@ def test_what_waits_is_ended_when_nobody_comes(hosts: Pair) -> None:
         folder = target.folder / "state" / "vms" / vm
         assert folder.exists()
         assert oct((folder / "keys.psk").stat().st_mode)[-3:] == "600"
-        assert isinstance(target, RealRig) and target._agent is not None
-        target._agent.kill()
-        target.stop()
+        assert isinstance(target, RealRig)
+        target.kill()
         target.start()
         assert running(target) == {}
         assert (target.has(root), folder.exists()) == (False, False)
