@@ -36,10 +36,10 @@ def kept_packages(release: Path) -> frozenset[Nevra]:
     """The packages whose files lie in a release folder: what undoing an upgrade finds. None in a folder that is not
     there, or that is too damaged to be taken packages from."""
     try:
-        index = read_index((release / INDEX_NAME).read_bytes())
+        lock = read_index((release / INDEX_NAME).read_bytes()).lock
     except (OSError, IntegrityError):
         return frozenset()
-    lying = (rpm for rpm in index.lock.rpms if (release / PACKAGES_FOLDER / rpm.filename).is_file())
+    lying = (rpm for rpm in lock.rpms if (release / PACKAGES_FOLDER / rpm.filename).is_file())
     return frozenset(Nevra.parse(rpm.nevra) for rpm in lying)
 
 

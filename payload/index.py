@@ -25,9 +25,7 @@ from payload.model import (
     Index,
     Section,
     Source,
-)
-from payload.model import (
-    index_damaged as _damaged,
+    index_damaged,
 )
 from payload.names import COMPONENT, LIBC_VERSION, SHA256, relative_path
 from payload.strict import MalformedError, document, load, optional, record, rows, table, whole, words
@@ -90,7 +88,7 @@ def read_index(text: bytes) -> Index:
         index = _INDEX(load(text))
         _ = index.product, index.locked
     except MalformedError as error:
-        raise _damaged(str(error)) from error
+        raise index_damaged(str(error)) from error
     return index
 
 
@@ -106,14 +104,14 @@ def decode_index(stored: bytes, trailer: Trailer) -> Index:
         IntegrityError: it is damaged, malformed, too large, or describes something else.
     """
     if digest_bytes(stored) != trailer.index_digest:
-        raise _damaged("its digest does not fit the trailer")
+        raise index_damaged("its digest does not fit the trailer")
     try:
         size = zstandard.frame_content_size(stored)
         if not 0 < size <= MAX_INDEX_CONTENT:
-            raise _damaged(f"it would be {size} bytes long")
+            raise index_damaged(f"it would be {size} bytes long")
         text = zstandard.ZstdDecompressor().decompress(stored, max_output_size=size)
     except zstandard.ZstdError as error:
-        raise _damaged(str(error)) from error
+        raise index_damaged(str(error)) from error
     index = read_index(text)
     _check_members(index, trailer)
     _check_entries(index)
@@ -151,38 +149,38 @@ def gaps(index: Index) -> tuple[tuple[int, int], ...]:
 
 def _check_members(index: Index, trailer: Trailer) -> None:
     if (index.stub.offset, index.stub.size, index.runtime.offset) != (0, STUB_SIZE, STUB_SIZE):
-        raise _damaged("stub and runtime do not lie where they must")
+        raise index_damaged("stub and runtime do not lie where they must")
     end = aligned(index.runtime.offset + index.runtime.size)
     seen: set[str] = set()
     for blob in index.blobs:
         if blob.offset != end:
-            raise _damaged(f"the member at {blob.offset} should be at {end}")
+            raise index_damaged(f"the member at {blob.offset} should be at {end}")
         if blob.digest in seen:
-            raise _damaged(f"{blob.digest} is listed twice")
+            raise index_damaged(f"{blob.digest} is listed twice")
         _check_chunks(blob)
         seen.add(blob.digest)
         end = aligned(blob.offset + blob.stored_size)
     texts = (index.help, index.info, index.listing)
     if [each.offset for each in texts] != [trailer.help_offset, trailer.info_offset, trailer.listing_offset]:
-        raise _damaged("the trailer says something else about the texts")
+        raise index_damaged("the trailer says something else about the texts")
     for text in texts:
         if text.offset != end:
-            raise _damaged(f"the text at {text.offset} should be at {end}")
+            raise index_damaged(f"the text at {text.offset} should be at {end}")
         end += text.size
     if end != trailer.index_offset:
-        raise _damaged(f"the texts end at {end}, the index starts at {trailer.index_offset}")
+        raise index_damaged(f"the texts end at {end}, the index starts at {trailer.index_offset}")
 
 
 def _check_chunks(blob: Blob) -> None:
     """Their sizes fit the member's, and no chunk is larger than a reader has to hold."""
     sizes = [chunk.size for chunk in blob.chunks]
     if len(sizes) != -(-blob.size // CHUNK_SIZE) or sum(sizes) != blob.stored_size:
-        raise _damaged(f"the chunks of the member at {blob.offset} are not all of it")
+        raise index_damaged(f"the chunks of the member at {blob.offset} are not all of it")
     wanted = pieces(blob.size)
     if blob.codec == "zstd" and any(size > wanted + MAX_GROWTH for size, wanted in zip(sizes, wanted, strict=True)):
-        raise _damaged(f"a chunk of the member at {blob.offset} is too large")
+        raise index_damaged(f"a chunk of the member at {blob.offset} is too large")
     if blob.codec == "raw" and (sizes != wanted or (len(sizes) == 1 and blob.chunks[0].digest != blob.digest)):
-        raise _damaged(f"the raw member at {blob.offset} has two sizes or digests")
+        raise index_damaged(f"the raw member at {blob.offset} has two sizes or digests")
 
 
 def pieces(size: int) -> list[int]:
@@ -198,17 +196,17 @@ def _check_entries(index: Index) -> None:
     paths: set[str] = set()
     for entry in index.entries:
         if entry.path in paths:
-            raise _damaged(f"{entry.path} is listed twice")
+            raise index_damaged(f"{entry.path} is listed twice")
         if entry.blob not in blobs and entry.blob not in borrowed:
-            raise _damaged(f"{entry.path} has no member")
+            raise index_damaged(f"{entry.path} has no member")
         paths.add(entry.path)
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     if clash := sorted(paths & folders):
-        raise _damaged(f"{clash[0]} is a file and a folder")
+        raise index_damaged(f"{clash[0]} is a file and a folder")
     wanted = {entry.blob for entry in index.entries}
     patches = {source.patch for each in index.borrowed for source in each.sources}
     if unused := (blobs - wanted - patches) | (borrowed - wanted):
-        raise _damaged(f"{len(unused)} members belong to no file")
+        raise index_damaged(f"{len(unused)} members belong to no file")
 
 
 def _check_borrowed(index: Index, blobs: set[Digest]) -> None:
@@ -216,13 +214,13 @@ def _check_borrowed(index: Index, blobs: set[Digest]) -> None:
     packages = {rpm.digest for rpm in index.lock.rpms} if left else set()
     for each in index.borrowed:
         if each.header is not None and (each.sources or each.digest not in packages or not index.bases):
-            raise _damaged(f"{each.digest} is left to the host, and is no package, or has sources")
+            raise index_damaged(f"{each.digest} is left to the host, and is no package, or has sources")
         if each.digest in blobs or (each.header is None and len(each.sources) != len(index.bases)):
-            raise _damaged(f"{each.digest} is in the file, or not in every base")
+            raise index_damaged(f"{each.digest} is in the file, or not in every base")
         if any(source.patch is not None and source.patch not in blobs for source in each.sources):
-            raise _damaged(f"a patch of {each.digest} is not in the file")
+            raise index_damaged(f"a patch of {each.digest} is not in the file")
     if len({each.digest for each in index.borrowed}) < len(index.borrowed):
-        raise _damaged("a borrowed content is listed twice")
+        raise index_damaged("a borrowed content is listed twice")
 
 
 def release_digest(index: Index) -> Digest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -71,14 +72,14 @@ class Bridge(Generic[T]):
         return core_schema.no_info_plain_validator_function(self._validated, serialization=shown)
 
 
-class Line:
+class Line(ABC):
     """A value that is one line of text in a document."""
 
     __slots__ = ()
 
+    @abstractmethod
     def line(self) -> str:
         """The line, without its end."""
-        raise NotImplementedError
 
 
 def load(text: bytes) -> object:

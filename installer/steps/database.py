@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -82,7 +83,7 @@ class BackUpDatabase(Step[DatabaseBefore]):
     def _keep(self) -> Path:
         """Give the database a second name in a new folder, which stays: that needs no room, and can be done again."""
         run = self.backup.parent.parent
-        names = (f"{run.name}-since{number}" for number in ("", *(f"-{n}" for n in range(2, 1000))))
+        names = chain((f"{run.name}-since",), (f"{run.name}-since-{n}" for n in count(2)))
         folder = next(path for name in names if not (path := run.with_name(name)).exists())
         folder.mkdir(mode=0o700, parents=True)
         for suffix in ("", *_BESIDE):

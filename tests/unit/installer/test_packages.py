@@ -42,6 +42,10 @@ def test_a_damaged_release_offers_none(tmp_path: Path) -> None:
     assert kept_packages(tmp_path / "not-there") == frozenset()
     (tmp_path / INDEX_NAME).write_text("{")
     assert kept_packages(tmp_path) == frozenset()
+    index = open_bundle(bundles.build(tmp_path, PrivateKey.generate("vendor"))).claimed
+    malformed = {**index.lock_table, "pip": 1}
+    (tmp_path / INDEX_NAME).write_bytes(index_text(replace(index, lock_table=malformed)))
+    assert kept_packages(tmp_path) == frozenset()
 
 
 def test_packages_that_are_left_to_the_host_must_be_there(tmp_path: Path) -> None:
