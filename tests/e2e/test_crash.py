@@ -31,7 +31,7 @@ from tests.e2e.crashing import (
     look_bare,
 )
 from tests.e2e.faults import LEFT_BY_CLEAN_UP
-from tests.e2e.product import version
+from tests.e2e.product import call, database, log_in, version
 from tests.e2e.state import OWN, look, look_across, settle
 from tests.e2e.watching import last_journal, watch
 from tests.lab import Host, Lab, Snapshot
@@ -152,6 +152,21 @@ def test_a_power_cut_at_the_worst_moment(reference: Reference, running: Host) ->
     kill_at(running, UPGRADE.words, "start", power=True)
     assert_ends_as(running, UPGRADE, reference.runs[UPGRADE].state)
     assert version(running) == "1.1.0"
+
+
+def test_what_is_written_after_a_power_cut_is_kept_when_it_is_undone(running: Host) -> None:
+    """The new release serves after the reboot, and the database that an undo puts back is from before it."""
+    kill_at(running, UPGRADE.words, "start", power=True)
+    settle(running)
+    log_in(running)
+    call(running, "CreateZone", "name=written-since")
+    undone = running.run(UPGRADE.undo)
+    (kept,) = running.sh(f"ls -d {OWN}/backup/*-since").split()
+    assert kept in undone.stdout + undone.stderr
+    assert version(running) == "1.0.0"
+    assert "written-since" not in str(database(running)["ZoneEO"])
+    names = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('select name from ZoneEO'))"
+    assert "written-since" in running.run(["python3", "-c", names, f"{kept}/sealift.db"]).stdout
 
 
 def test_a_second_installer_says_who_is_at_work(running: Host) -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.lab.process import Argv, Completed, run
@@ -20,6 +20,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def network_id(pid: int | str = "self") -> int:
     """The identity of the network namespace that a process is in."""
     return Path(f"/proc/{pid}/ns/net").stat().st_ino
+
+
+def processes_with(pid: int) -> list[int]:
+    """Every process in the PID namespace of `pid`, as this machine counts."""
+    namespace = Path(f"/proc/{pid}/ns/pid").stat().st_ino
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended
+            if (process / "ns/pid").stat().st_ino == namespace:
+                found.append(int(process.name))
+    return found
 
 
 def in_network(pid: int, argv: Argv, *, check: bool = True, timeout: float | None = None) -> Completed:
