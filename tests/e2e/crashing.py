@@ -16,6 +16,11 @@ from tests.lab import Host, Snapshot
 _LEFT = {"/var/lib/sealift", OWN, "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
 """Folders in which an undone first install leaves its journal; files in which rpm leaves the accounts of packages."""
 
+_OF_NEWER_SERVER = tuple(
+    f"{what}: None / " for what in ("/var/lib/sealift/keys/agent-token", "/var/lib/sealift/keys/known_hosts")
+) + ("unit sealift-console-agent: ",)
+"""Differences made by a newer server that ran before it was undone: its agent of a new kind stays (ADR 64)."""
+
 _UNDONE = "is undone"
 _TOO_LATE = "No run was cut off"
 """Or too early: it had not begun, or was done."""
@@ -105,6 +110,7 @@ class Target:
         found = []
         if not blow.resumed or _TOO_LATE in done.stdout:  # else it went on to the end
             found = self.before.differences(self.look(self.host))
+            found = [line for line in found if not line.startswith(_OF_NEWER_SERVER)]
             if not found:
                 return "before"
         assert _UNDONE not in done.stdout, "\n".join((said, *found[:20]))
