@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,6 +10,9 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
+
+_ACCOUNTS = Path("/etc")
+_ACCOUNT_FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,39 @@ class MakeUser(Step[UserBefore]):
     def undo(self, undo: UserBefore, host: Host) -> None:
         if not undo.existed and _exists(self.user, host):
             host.run(("userdel", self.user))
+        remove_stale_locks(_ACCOUNTS)
 
 
 def _exists(user: str, host: Host) -> bool:
     return host.run(("getent", "passwd", user), check=False).returncode == 0
+
+
+def remove_stale_locks(folder: Path) -> None:
+    """Remove what a killed `useradd` or `userdel` left beside the account files in `folder`.
+
+    Their own tools take a lock as stale when the process that it names is gone (shadow's lib/commonio.c), but only once
+    they have something to do.
+    """
+    for name in _ACCOUNT_FILES:
+        lock = folder / f"{name}.lock"
+        holder = _holder(lock)
+        if holder is not None and not _runs(holder):
+            (folder / f"{name}+").unlink(missing_ok=True)
+            (folder / f"{name}.{holder}").unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
+
+
+def _holder(lock: Path) -> int | None:
+    """The process that a lock names, or None when there is no lock or it names none."""
+    try:
+        return int(lock.read_bytes().rstrip(b"\0"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
