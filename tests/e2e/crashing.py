@@ -109,8 +109,7 @@ class Target:
         assert_no_rubbish(self.host)
         found = []
         if not blow.resumed or _TOO_LATE in done.stdout:  # else it went on to the end
-            found = self.before.differences(self.look(self.host))
-            found = [line for line in found if not line.startswith(_OF_NEWER_SERVER)]
+            found = not_undone(self.before, self.look(self.host))
             if not found:
                 return "before"
         assert _UNDONE not in done.stdout, "\n".join((said, *found[:20]))
@@ -125,6 +124,11 @@ class Target:
         self.host.restore(self.snapshot)
         if self.before.units:
             settle(self.host)
+
+
+def not_undone(before: State, after: State) -> list[str]:
+    """What is not as before after a run was undone, a line each."""
+    return [line for line in before.differences(after) if not line.startswith(_OF_NEWER_SERVER)]
 
 
 def look_bare(host: Host) -> State:
