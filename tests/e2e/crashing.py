@@ -16,9 +16,14 @@ from tests.lab import Host, Snapshot
 _LEFT = {"/var/lib/sealift", OWN, "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
 """Folders in which an undone first install leaves its journal; files in which rpm leaves the accounts of packages."""
 
-_OF_NEWER_SERVER = tuple(
-    f"{what}: None / " for what in ("/var/lib/sealift/keys/agent-token", "/var/lib/sealift/keys/known_hosts")
-) + ("unit sealift-console-agent: ",)
+_AGENT = "sealift-console-agent"
+_OF_NEWER_SERVER = (
+    "/var/lib/sealift/keys/agent-token: None / ",
+    "/var/lib/sealift/keys/known_hosts: None / ",
+    f"/etc/systemd/system/{_AGENT}.service: None / ",
+    f"/etc/systemd/system/multi-user.target.wants/{_AGENT}.service: None / ",
+    f"unit {_AGENT}: ",
+)
 """Differences made by a newer server that ran before it was undone: its agent of a new kind stays (ADR 64)."""
 
 _UNDONE = "is undone"
