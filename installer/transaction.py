@@ -145,18 +145,19 @@ def _act(n: int, step: AnyStep, journal: Journal, host: Host) -> None:
 
 
 def _undo_run(plan: Plan, journal: Journal, host: Host, error: SealiftError) -> Outcome:
-    _release_reserve(journal.path)
-    history = journal.history()
-    if history.begun is None:  # not even the plan was written, so nothing was done
-        journal.path.unlink(missing_ok=True)
-        return Outcome("rejected", plan, error)
-    host.sink.emit(Note(f"{error.brief} [{error.code}]", "warning"))
-    host.sink.emit(Note(str(error), "detail"))
-    host.sink.emit(Note(f"putting back {len(history.to_undo)} steps"))
-    journal.append(RollingBack(why=f"{error.code}: {error.brief}"))
-    _undo_steps(plan, history.to_undo, journal, host)
-    journal.append(RolledBack())
-    remove_tree(host.scratch.parent)
+    with _or_operator("could not put an end to the run", journal):
+        _release_reserve(journal.path)
+        history = journal.history()
+        if history.begun is None:  # not even the plan was written, so nothing was done
+            journal.path.unlink(missing_ok=True)
+            return Outcome("rejected", plan, error)
+        host.sink.emit(Note(f"{error.brief} [{error.code}]", "warning"))
+        host.sink.emit(Note(str(error), "detail"))
+        host.sink.emit(Note(f"putting back {len(history.to_undo)} steps"))
+        journal.append(RollingBack(why=f"{error.code}: {error.brief}"))
+        _undo_steps(plan, history.to_undo, journal, host)
+        remove_tree(host.scratch.parent)  # before the record: else nobody would look for it again
+        journal.append(RolledBack())
     only_staged = plan.mode != "repair" and all(plan.steps[n].staging for n in history.intended)
     return Outcome("rejected" if only_staged else "rolled-back", plan, error)
 
@@ -164,10 +165,10 @@ def _undo_run(plan: Plan, journal: Journal, host: Host, error: SealiftError) -> 
 def _undo_steps(plan: Plan, numbers: tuple[int, ...], journal: Journal, host: Host) -> None:
     history = journal.history()
     for n in numbers:
-        with _or_operator(plan.steps[n], journal):
+        with _or_operator(f"could not undo: {plan.steps[n].describe()}", journal):
             plan.steps[n].halt(load_undo(plan.steps[n], history.intended[n]), host)
     for n in numbers:
-        with _or_operator(plan.steps[n], journal):
+        with _or_operator(f"could not undo: {plan.steps[n].describe()}", journal):
             _undo_step(n, plan.steps[n], history, journal, host)
 
 
@@ -178,15 +179,17 @@ def _undo_step(n: int, step: AnyStep, history: History, journal: Journal, host: 
 
 
 @contextmanager
-def _or_operator(step: AnyStep, journal: Journal) -> Iterator[None]:
-    """Whatever goes wrong while `step` is undone needs an operator."""
+def _or_operator(failure: str, journal: Journal) -> Iterator[None]:
+    """Whatever goes wrong inside needs an operator, who is told of `failure` and of what is left to undo."""
     try:
         yield
+    except NeedsOperatorError:
+        raise
     except Exception as error:
         left = "\n".join(f"- {each}" for each in _left(journal.history(), journal))
         raise NeedsOperatorError(
             "undo-failed",
-            f"could not undo: {step.describe()}",
+            failure,
             details=f"{error}\nstill to be undone:\n{left}\njournal: {journal.path}",
             remedy="remove the cause and run the same command again: it takes up undoing where it stopped",
         ) from error

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -12,13 +13,13 @@ from typing import ClassVar
 import pytest
 from packaging.version import Version
 
-from installer.journal import Committed, read_journal
+from installer.journal import Committed, Journal, Record, read_journal
 from installer.plan import Plan
 from installer.recovery import unfinished
 from installer.steps import Host, Nothing, Step, register
 from installer.steps.saved import SavedFiles, restore
 from payload import effects
-from payload.errors import BusyError, ExitCode, NeedsOperatorError
+from payload.errors import BusyError, ExitCode, NeedsOperatorError, StepError
 from tests.unit.installer.crashing import (
     Put,
     content_of,
@@ -122,6 +123,58 @@ def test_undo_that_fails_stops_says_what_is_left_and_is_taken_up_again(root: Pat
     block.unlink()
     assert [outcome.result for outcome in recover_in(root)] == ["rolled-back"]
     assert content_of(root) == BEFORE
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockReserve(Put):
+    """Fails, and lets nobody remove the room that is set aside for the rollback."""
+
+    kind: ClassVar[str] = "test-block-reserve"
+    reserve: Path
+
+    def apply(self, host: Host, undo: SavedFiles) -> None:
+        self.reserve.unlink()
+        self.reserve.mkdir()
+        raise StepError("blocked", "made to fail")
+
+
+def test_a_rollback_that_cannot_begin_needs_an_operator_and_is_taken_up_again(root: Path) -> None:
+    first = Put(path=root / "work/file-0", content="new", reason="a test")
+    reserve = layout_of(root).journal_dir / "run-1.reserve"
+    last = BlockReserve(path=root / "work/file-1", content="new", reserve=reserve, reason="a test")
+    with pytest.raises(NeedsOperatorError, match="could not put an end to the run") as caught:
+        run_in(root, Plan("install", "demo", Version("1.0"), "run-1", (first, last)))
+    assert "- put file-1\n- put file-0" in caught.value.details
+    reserve.rmdir()
+    assert [outcome.result for outcome in recover_in(root)] == ["rolled-back"]
+    assert content_of(root) == BEFORE
+
+
+# as in the failing run above: rolling-back, undone x 3, rolled-back
+@pytest.mark.parametrize("record", range(6, 11))
+def test_a_record_of_a_rollback_that_cannot_be_written_needs_an_operator(root: Path, record: int) -> None:
+    with pytest.raises(NeedsOperatorError):
+        run_in(root, plan_of(root, fail=2), journal=refusing(record))
+    assert [outcome.result for outcome in recover_in(root)] == ["rolled-back"]
+    assert content_of(root) == BEFORE
+    assert not layout_of(root).scratch("run-1").parent.exists()
+    assert sorted(path.name for path in layout_of(root).journal_dir.iterdir()) == ["run-1.jsonl"]
+
+
+def refusing(limit: int) -> type[Journal]:
+    """A journal on a disk that refuses record number `limit` (from 0)."""
+
+    class Refusing(Journal):
+        count = 0
+
+        def append(self, record: Record) -> None:
+            Refusing.count += 1
+            if Refusing.count == limit + 1:
+                raise OSError(errno.EIO, "Input/output error")
+            super().append(record)
+
+    return Refusing
 
 
 @register
