@@ -69,6 +69,7 @@ class BackUpDatabase(Step[DatabaseBefore]):
 
     @override
     def undo(self, undo: DatabaseBefore, host: Host) -> None:
+        _beside(self.database).unlink(missing_ok=True)  # of a restore, for a test or in earnest, that was cut off
         if undo.existed and not self.backup.exists():  # the copy never became whole, or is back already
             return
         if host.used_since and self.database.exists():
@@ -137,8 +138,7 @@ def back_up(database: Path, backup: Path) -> None:
     """
     backup.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = backup.with_name(f".{backup.name}.partial")
-    partial.unlink(missing_ok=True)
-    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    _make_private(partial)
     try:
         with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
@@ -159,7 +159,7 @@ def try_restore(backup: Path, database: Path) -> None:
     """
     trial = _beside(database)
     try:
-        shutil.copyfile(backup, trial)
+        _copy(backup, trial)
         check(trial)
         wanted, found = row_counts(database), row_counts(trial, copy=True)
     finally:
@@ -208,7 +208,7 @@ def check(database: Path, *, copy: bool = True) -> None:
 def put_back(backup: Path, database: Path, like: DatabaseBefore) -> None:
     """Replace `database` by a copy of `backup`, with one rename."""
     partial = _beside(database)
-    shutil.copyfile(backup, partial)
+    _copy(backup, partial)
     _replace(partial, database, like)
 
 
@@ -232,6 +232,17 @@ def _link(path: Path, name: Path) -> None:
         shutil.copy2(path, name)
         with name.open("rb") as file:
             os.fsync(file.fileno())
+
+
+def _copy(source: Path, target: Path) -> None:
+    _make_private(target)
+    shutil.copyfile(source, target)
+
+
+def _make_private(path: Path) -> None:
+    """An empty file that nobody else can read, whatever was there."""
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _beside(database: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from installer.steps import BackUpDatabase, Host
-from installer.steps.database import back_up, row_counts, try_restore
+from installer.steps.database import back_up, check, row_counts, try_restore
 from payload.errors import StepError
 
 
@@ -29,6 +29,36 @@ def test_a_backup_is_restored_for_a_test_and_nothing_of_that_stays(database: Pat
     assert row_counts(step.backup, copy=True) == {'odd "name': 3}
     assert {path.name for path in tmp_path.iterdir()} - {"app.db-wal", "app.db-shm"} == {"app.db", "kept"}
     assert [path.name for path in step.backup.parent.iterdir()] == ["app.db"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_restore_for_a_test_that_was_cut_off_leaves_nothing_after_the_undo(
+    database: Path, tmp_path: Path, whole: bool
+) -> None:
+    step = BackUpDatabase(database=database, backup=tmp_path / "kept/app.db", reason="a test")
+    host = Host(scratch=tmp_path / "scratch")
+    undo = step.prepare(host)
+    if whole:
+        back_up(database, step.backup)
+    trial = tmp_path / ".app.db.restored"
+    trial.write_bytes(database.read_bytes()[:100])  # and then it was killed
+    for _ in range(2):
+        step.undo(undo, host)
+        assert not trial.exists()
+        assert row_counts(database) == {'odd "name': 3}
+
+
+def test_nobody_else_can_read_a_copy(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    def look(path: Path, *, copy: bool = True) -> None:
+        seen[path.name] = path.stat().st_mode & 0o777
+        check(path, copy=copy)
+
+    monkeypatch.setattr("installer.steps.database.check", look)
+    back_up(database, tmp_path / "kept/app.db")
+    try_restore(tmp_path / "kept/app.db", database)
+    assert seen == {".app.db.partial": 0o600, ".app.db.restored": 0o600}
 
 
 @pytest.mark.parametrize("existed", [True, False])
