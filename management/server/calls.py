@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
@@ -19,12 +20,14 @@ from management.server import schema
 from management.server.acting import acting_as
 from management.server.clock import now, to_wire
 from management.server.errors import ApiError
+from management.server.glimpses import TooLongError
 from management.server.heartbeat import Heartbeat
 from management.server.logs import marked
 from management.server.messages import ApiMessage, Caller
 from management.server.models.identity import ADMIN_UUID, SessionVO
 from management.server.node import Node
 from management.server.query import QueryMessage
+from management.server.statements import fetch
 from management.server.timeouts import check_time, late
 from management.server.work import Recorded, Work, current_call
 
@@ -39,9 +42,7 @@ T = TypeVar("T")
 
 
 _sessions = SessionVO.__table__.c
-_SESSION = select(_sessions.uuid, _sessions.accountUuid, _sessions.expiredDate).where(
-    _sessions.uuid == bindparam("uuid")
-)
+SESSION = select(_sessions.accountUuid, _sessions.expiredDate).where(_sessions.uuid == bindparam("uuid"))
 """Asked for with every call."""
 
 
@@ -74,8 +75,10 @@ class Calls:
             raise EnvelopeError(f"no API message is called {wire_name}")
         if kind.sync:
             created = now()
-            threads = self._readers if issubclass(kind, QueryMessage) else self._workers
-            answer = await _in_thread(threads, self._answer, kind, fields, address)
+            if issubclass(kind, QueryMessage):
+                answer = await self._look_up(kind, fields, address)
+            else:
+                answer = await self._in_worker(self._answer, kind, fields, address)
             return _done(None, created, answer)
         subject = kind.subject(fields)
         secret = kind.secrets()
@@ -90,6 +93,12 @@ class Calls:
         """The state of an asynchronous call, or None when there was no such call."""
         recorded = await self._in_worker(self._work.find, result_uuid)
         return None if recorded is None else _state(recorded)
+
+    async def _look_up(self, kind: type[ApiMessage], fields: Mapping[str, Any], address: str) -> dict[str, Any]:
+        """Answer a query: in this very thread if that takes a moment, which is less than the way to another one."""
+        with suppress(TooLongError), self._node.database.glimpse():
+            return self._answer(kind, fields, address)
+        return await _in_thread(self._readers, self._answer, kind, fields, address)
 
     async def _in_worker(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await _in_thread(self._workers, work, *args, **kwargs)
@@ -182,6 +191,8 @@ class Calls:
                 error = late(kind, self._node.timeouts.of_call(kind, fields), error)
             log.info("%s failed: %s", kind.verb(), error)
             return _failure(kind.answer_name(), error)
+        except TooLongError:
+            raise
         except Exception as error:
             # The boundary of the API: the caller must get an answer, the log gets the traceback.
             log.exception("%s met an unexpected error", kind.verb())
@@ -197,12 +208,13 @@ class Calls:
         if not message.session.uuid:
             raise ApiError("ID.1001", "the session has no uuid; log in first")
         with self._node.database.snapshot() as session:
-            row = session.execute(_SESSION, {"uuid": message.session.uuid}).one_or_none()
-        if row is None or row.expiredDate <= now():
+            found = fetch(session, SESSION, {"uuid": message.session.uuid}).values
+        account, expires = found[0] if found else (None, now())
+        if expires <= now():
             raise ApiError("ID.1001", "the session has expired; log in again")
-        if row.accountUuid != ADMIN_UUID and not message.for_everybody:
+        if account != ADMIN_UUID and not message.for_everybody:
             raise ApiError("ID.1002", f"only the account admin may call {message.verb()}")
-        return Caller(row.uuid, row.accountUuid, address)
+        return Caller(message.session.uuid, account, address)
 
     def _check_resources(self, message: ApiMessage) -> None:
         named = [(name, resource, getattr(message, name)) for name, resource in message.resources()]

@@ -15,6 +15,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.orm import Session
 
+from management.server.glimpses import Glimpses, TooLongError
+
 BUSY_MS = 30_000
 _WRITER = 0x5EA11F7  # the advisory lock that makes writes take turns
 _TURN = 0x5EA11F8  # the one of `turn`
@@ -29,6 +31,7 @@ class Database:
         self.engine, read = _open(url)
         self._reader = self.engine.execution_options(**read)
         self._writer = self.engine.execution_options(writes=True)
+        self._glimpses = None if self.shared else Glimpses(url)
         self._one_writes = threading.Lock()
         self._held = threading.local()
 
@@ -48,12 +51,29 @@ class Database:
         if outer is not None:
             yield outer
             return
-        with self._reader.connect() as connection:
-            self._held.snapshot = connection
-            try:
-                yield connection
-            finally:
-                self._held.snapshot = None
+        with self._reader.begin() as connection, self._hold(connection):
+            yield connection
+
+    @contextmanager
+    def glimpse(self) -> Iterator[None]:
+        """A snapshot in SQLite for the one thread that may not wait: what reads inside has little time.
+
+        Raises:
+            TooLongError: it took more, or had to wait for a writer; anywhere inside.
+        """
+        if self._glimpses is None:
+            raise TooLongError
+        with self._glimpses.begin() as connection, self._hold(connection):
+            yield
+
+    @contextmanager
+    def _hold(self, connection: Connection) -> Iterator[None]:
+        """Make it the snapshot of this thread."""
+        self._held.snapshot = connection
+        try:
+            yield
+        finally:
+            self._held.snapshot = None
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -89,6 +109,8 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._glimpses is not None:
+            self._glimpses.close()
 
 
 def _open(url: URL) -> tuple[Engine, dict[str, Any]]:

@@ -11,7 +11,6 @@ from sqlalchemy import (
     BindParameter,
     Column,
     ColumnElement,
-    Connection,
     DateTime,
     Integer,
     Select,
@@ -20,19 +19,18 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute
 
 from management.server.clock import to_wire
 from management.server.conditions import Condition, compare
 from management.server.errors import ApiError
 from management.server.messages import ApiMessage, Caller
 from management.server.models import Base
+from management.server.statements import Reader, fetch
 
 if TYPE_CHECKING:
     from management.server.node import Node
 
-Reader = Session | Connection
-"""What rows are read with, as they are."""
 DEFAULT_LIMIT = 1000
 LARGEST_PAGE = 2**31 - 1
 MOST_CONDITIONS, MOST_LINKS = 100, 8
@@ -118,9 +116,9 @@ class Inventory:
         kind: type = self.column(name).type.python_type
         return kind
 
-    def show(self, session: Reader, *clauses: ColumnElement[bool]) -> list[dict[str, Any]]:
-        """The rows for which `clauses` hold, on the wire, with their lists."""
-        shown = _rows(session, self, _select(self, None).where(*clauses).order_by(*self.ordering()), {})
+    def show(self, session: Reader, column: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """The rows whose `column` is one of `keys`, on the wire, with their lists."""
+        shown = _rows(session, self, _select_by(self, column), {"keys": list(keys)})
         self.add_lists(session, shown)
         return shown
 
@@ -134,7 +132,7 @@ class Inventory:
 
     def show_one(self, session: Reader, uuid: str) -> dict[str, Any]:
         """The row with this uuid, on the wire."""
-        (shown,) = self.show(session, self.column("uuid") == uuid)
+        (shown,) = self.show(session, "uuid", [uuid])
         return shown
 
 
@@ -158,7 +156,7 @@ def _select(inventory: Inventory, fields: tuple[str, ...] | None) -> Select[Any]
 
 
 @lru_cache(256)
-def _select_children(inventory: Inventory, column: str) -> Select[Any]:
+def _select_by(inventory: Inventory, column: str) -> Select[Any]:
     """The rows whose `column` is one of the parameter `keys`."""
     keys: BindParameter[Any] = bindparam("keys", expanding=True)
     statement = _select(inventory, None).where(inventory.column(column).in_(keys), *inventory.living())
@@ -182,12 +180,11 @@ def _rows(
     session: Reader, inventory: Inventory, statement: Select[Any], parameters: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """The rows on the wire, without their nulls. Objects made of them would take longer than all the rest."""
-    found = session.execute(statement, parameters)
-    names = tuple(found.keys())
-    moments = _moments(inventory).intersection(names)
+    found = fetch(session, statement, parameters)
+    moments = _moments(inventory).intersection(found.names)
     shown = []
-    for row in found.all():
-        entry = {name: value for name, value in zip(names, row, strict=True) if value is not None}
+    for row in found.values:
+        entry = {name: value for name, value in zip(found.names, row, strict=True) if value is not None}
         for name in moments.intersection(entry):
             entry[name] = to_wire(entry[name])
         shown.append(entry)
@@ -197,7 +194,7 @@ def _rows(
 def _add_values(session: Reader, values: Values, shown: Sequence[dict[str, Any]]) -> None:
     uuids = [entry["uuid"] for entry in shown]
     found = defaultdict(list)
-    for owner, value in session.execute(_select_values(values), {"keys": uuids}).all():
+    for owner, value in fetch(session, _select_values(values), {"keys": uuids}).values:
         found[owner].append(value)
     for entry in shown:
         entry[values.name] = sorted(found[entry["uuid"]])
@@ -207,8 +204,7 @@ def _add_children(session: Reader, link: Link, shown: Sequence[dict[str, Any]]) 
     target = INVENTORIES[link.target]
     keys = [entry[link.mine] for entry in shown if link.mine in entry]
     found = defaultdict(list)
-    children = _rows(session, target, _select_children(target, link.theirs), {"keys": keys}) if keys else []
-    target.add_lists(session, children)
+    children = target.show(session, link.theirs, keys) if keys else []
     for child in children:
         found[child[link.theirs]].append(child)
     for entry in shown:
@@ -235,7 +231,7 @@ class QueryMessage(ApiMessage):
         inventory = self.inventory
         fields = check_fields(inventory, self.fields_)
         asked = tuple((condition.name, condition.op) for condition in self.conditions)
-        kinds, clauses = _compile(inventory, asked)
+        kinds, _ = _compile(inventory, asked)
         values = {
             _parameter(number): condition.read(kind)
             for number, (condition, kind) in enumerate(zip(self.conditions, kinds, strict=True))
@@ -244,8 +240,7 @@ class QueryMessage(ApiMessage):
         answer: dict[str, Any] = {}
         with node.database.snapshot() as session:
             if self.count or self.replyWithCount:
-                total = select(func.count()).select_from(inventory.model).where(*clauses)
-                answer["total"] = session.execute(total, values).scalar_one()
+                ((answer["total"],),) = fetch(session, _count(inventory, asked), values).values
             if not self.count:
                 shown = _rows(session, inventory, rows, {**values, "limit": self.limit, "start": self.start})
                 if fields is None:
@@ -309,6 +304,13 @@ def _select_page(
     _, clauses = _compile(inventory, asked)
     statement = _select(inventory, fields).where(*clauses).order_by(*order)
     return statement.limit(bindparam("limit", type_=Integer)).offset(bindparam("start", type_=Integer))
+
+
+@lru_cache(256)
+def _count(inventory: Inventory, asked: Asked) -> Select[int]:
+    """How many rows there are for which the conditions hold."""
+    _, clauses = _compile(inventory, asked)
+    return select(func.count()).select_from(inventory.model).where(*clauses)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -21,11 +22,12 @@ from sqlalchemy import event
 
 from management.server.apis.hosts import QueryHost
 from management.server.apis.vmqueries import QueryVmInstance
+from management.server.calls import SESSION
 from management.server.config import sqlite_url
 from management.server.database import Database
 from management.server.messages import Caller
-from management.server.models.identity import SessionVO
 from management.server.query import QueryMessage
+from management.server.statements import fetch
 from tests.bench.server_running import wait
 from tests.bench.server_seed import ip_of, uuid_of
 from tests.unit.management.conftest import Install, free_port
@@ -121,21 +123,30 @@ def statements(database: Database, case: Case, session_uuid: str) -> list[tuple[
     """What the server sends to the database for this call, in order."""
     sent: list[tuple[str, tuple[Any, ...]]] = []
 
-    def note(_connection: Any, _cursor: Any, text: str, values: Any, _context: Any, _many: bool) -> None:
-        sent.append((text, tuple(values)))
+    class Noting(sqlite3.Cursor):
+        def execute(self, text: str, values: Any = (), /) -> Noting:
+            sent.append((text, tuple(values)))
+            super().execute(text, values)
+            return self
+
+    class Connection(sqlite3.Connection):
+        def cursor(self, factory: Any = Noting) -> Any:
+            return super().cursor(factory)
+
+    @event.listens_for(database.engine, "do_connect")
+    def note(_dialect: Any, _record: Any, _words: Any, options: dict[str, Any]) -> None:
+        options["factory"] = Connection
 
     message = case.message.model_validate(case.fields())
     node: Any = SimpleNamespace(database=database)
-    event.listen(database.engine, "before_cursor_execute", note)
-    try:
-        with database.read() as session:
-            session.get(SessionVO, session_uuid)
+    with database.snapshot() as snapshot:
+        sent.clear()  # BEGIN
+        fetch(snapshot, SESSION, {"uuid": session_uuid})
         answer = message.handle(node, Caller())
-    finally:
-        event.remove(database.engine, "before_cursor_execute", note)
+        told = tuple(sent)
     if not answer["inventories"]:
         raise SystemExit(f"{case.name}: no rows; the measurement would be of nothing")
-    return sent
+    return list(told)
 
 
 @contextmanager

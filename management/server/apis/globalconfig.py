@@ -59,8 +59,8 @@ class UpdateGlobalConfig(ApiMessage):
             if not _fits(row, self.value):
                 raise ApiError("SYS.1007", f"[{self.value}] is no value for {row.description} ({row.defaultValue})")
             row.value = self.value
-            mine = GlobalConfigVO.category == self.category, GlobalConfigVO.name == self.name
-            inventory = GLOBAL_CONFIG.show(session, *mine)[0]
+            settings = GLOBAL_CONFIG.show(session, "category", [self.category])
+            (inventory,) = (setting for setting in settings if setting["name"] == self.name)
         node.events.publish(CHANGED, {"category": self.category, "name": self.name})
         return {"inventory": inventory}
 

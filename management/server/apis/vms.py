@@ -182,7 +182,7 @@ class GetVmMigrationCandidateHosts(ApiMessage):
             states.check(vm, states.MIGRATE)
             wanted = placement.candidates(session, vm, placement.networks_of(session, vm.uuid))
             best_first = session.scalars(wanted.where(HostVO.uuid != vm.hostUuid).with_only_columns(HostVO.uuid)).all()
-            shown = {host["uuid"]: host for host in HOST.show(session, HostVO.uuid.in_(best_first))}
+            shown = {host["uuid"]: host for host in HOST.show(session, "uuid", best_first)}
             return {"inventories": [shown[uuid] for uuid in best_first]}
 
 
