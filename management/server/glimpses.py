@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 STEPS = 20_000
 """Of SQLite's virtual machine. A page of a hundred rows takes some 15,000, and two milliseconds with what is made of
@@ -14,7 +15,7 @@ _LOOK_EVERY = 1_000
 
 
 class TooLongError(Exception):
-    """It takes more than a glimpse."""
+    """It takes more than a glimpse: do it where there is time."""
 
 
 class Glimpses:
@@ -30,7 +31,11 @@ class Glimpses:
     def begin(self) -> Iterator[Connection]:
         """A snapshot. Any statement in it may raise `TooLongError`."""
         self._steps = 0
-        with self._engine.connect() as connection:
+        try:
+            connection = self._engine.connect()
+        except OperationalError as error:
+            raise TooLongError from error
+        with connection:
             yield connection
 
     def close(self) -> None:
