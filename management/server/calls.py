@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 BARE_EVENT = "org.zstack.header.message.APIEvent"
 BARE_REPLY = "org.zstack.header.message.APIReply"
 WORKERS = 50
+SHORT = 4096
+"""Bytes of a query that may be answered without another thread: a longer one takes long before it comes to any SQL."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -75,10 +77,11 @@ class Calls:
             raise EnvelopeError(f"no API message is called {wire_name}")
         if kind.sync:
             created = now()
-            if issubclass(kind, QueryMessage):
-                answer = await self._look_up(kind, fields, address)
-            else:
-                answer = await self._in_worker(self._answer, kind, fields, address)
+            query = issubclass(kind, QueryMessage)
+            answer = self._glimpse(kind, fields, address) if query and len(body) <= SHORT else None
+            if answer is None:
+                threads = self._readers if query else self._workers
+                answer = await _in_thread(threads, self._answer, kind, fields, address)
             return _done(None, created, answer)
         subject = kind.subject(fields)
         secret = kind.secrets()
@@ -94,11 +97,11 @@ class Calls:
         recorded = await self._in_worker(self._work.find, result_uuid)
         return None if recorded is None else _state(recorded)
 
-    async def _look_up(self, kind: type[ApiMessage], fields: Mapping[str, Any], address: str) -> dict[str, Any]:
-        """Answer a query: in this very thread if that takes a moment, which is less than the way to another one."""
+    def _glimpse(self, kind: type[ApiMessage], fields: Mapping[str, Any], address: str) -> dict[str, Any] | None:
+        """Answer a query in this very thread if that takes a moment, which is less than the way to another one."""
         with suppress(TooLongError), self._node.database.glimpse():
             return self._answer(kind, fields, address)
-        return await _in_thread(self._readers, self._answer, kind, fields, address)
+        return None
 
     async def _in_worker(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await _in_thread(self._workers, work, *args, **kwargs)

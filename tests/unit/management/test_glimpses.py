@@ -105,3 +105,10 @@ def test_a_query_that_waits_for_a_writer_keeps_nobody_else_waiting(server: Any, 
     asking.join()
     (answer,) = json.loads(answers[0]["result"]).values()
     assert answer["success"] is True
+
+
+def test_a_long_call_is_read_where_there_is_time(server: Any, session: dict[str, str]) -> None:
+    names = ",".join(f"zone-{number}" for number in range(5000))
+    condition = {"name": "name", "op": "in", "value": f"{names},"}
+    answer = server.ask(session, QUERY_ZONE, conditions=[condition])
+    assert (answer["success"], answer["inventories"]) == (True, [])
