@@ -194,7 +194,7 @@ class Calls:
                 error = late(kind, self._node.timeouts.of_call(kind, fields), error)
             log.info("%s failed: %s", kind.verb(), error)
             return _failure(kind.answer_name(), error)
-        except TooLongError:
+        except TooLongError:  # no answer: it is asked again where there is time
             raise
         except Exception as error:
             # The boundary of the API: the caller must get an answer, the log gets the traceback.

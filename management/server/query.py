@@ -117,7 +117,7 @@ class Inventory:
         return kind
 
     def show(self, session: Reader, column: str, keys: Sequence[str]) -> list[dict[str, Any]]:
-        """The rows whose `column` is one of `keys`, on the wire, with their lists."""
+        """The living rows whose `column` is one of `keys`, on the wire, with their lists."""
         shown = _rows(session, self, _select_by(self, column), {"keys": list(keys)})
         self.add_lists(session, shown)
         return shown
@@ -131,9 +131,10 @@ class Inventory:
                 _add_children(session, link, shown)
 
     def show_one(self, session: Reader, uuid: str) -> dict[str, Any]:
-        """The row with this uuid, on the wire."""
-        (shown,) = self.show(session, "uuid", [uuid])
-        return shown
+        """The row with this uuid, on the wire, also when it is deleted."""
+        shown = _rows(session, self, _select_one(self), {"uuid": uuid})
+        self.add_lists(session, shown)
+        return shown[0]
 
 
 INVENTORIES: dict[str, Inventory] = {}
@@ -156,8 +157,14 @@ def _select(inventory: Inventory, fields: tuple[str, ...] | None) -> Select[Any]
 
 
 @lru_cache(256)
+def _select_one(inventory: Inventory) -> Select[Any]:
+    """The row whose uuid is the parameter `uuid`."""
+    return _select(inventory, None).where(inventory.column("uuid") == bindparam("uuid"))
+
+
+@lru_cache(256)
 def _select_by(inventory: Inventory, column: str) -> Select[Any]:
-    """The rows whose `column` is one of the parameter `keys`."""
+    """The living rows whose `column` is one of the parameter `keys`."""
     keys: BindParameter[Any] = bindparam("keys", expanding=True)
     statement = _select(inventory, None).where(inventory.column(column).in_(keys), *inventory.living())
     return statement.order_by(*inventory.ordering())
