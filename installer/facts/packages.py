@@ -61,9 +61,12 @@ def look_at_packages(host: Host, conflicts: Sequence[str]) -> Packages:
 
 def _tool_fault(host: Host, tool: str) -> str | None:
     """What keeps it from starting: asked for repositories where there are none, with logs and caches elsewhere."""
-    with tempfile.TemporaryDirectory(prefix="sealift-") as scratch:
-        places = (f"--setopt={name}={scratch}" for name in ("logdir", "cachedir", "reposdir"))
-        return fault(host, tool, "-C", *places, "--quiet", "repolist")
+    try:
+        with tempfile.TemporaryDirectory(prefix="sealift-") as scratch:
+            places = (f"--setopt={name}={scratch}" for name in ("logdir", "cachedir", "reposdir"))
+            return fault(host, tool, "-C", *places, "--quiet", "repolist")
+    except OSError as error:
+        return f"it has no temporary folder ({error.strerror})"
 
 
 def duplicates(installed: Sequence[str]) -> tuple[str, ...]:

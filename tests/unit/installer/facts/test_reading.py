@@ -17,7 +17,7 @@ from installer.facts.identity import locale_names
 from installer.facts.kernel import virtualization_state
 from installer.facts.model import Listener, Wanted, facts_from_json
 from installer.facts.names import hosts_faults, listening, look_at_network, name_servers, open_ports
-from installer.facts.packages import duplicates, held_by
+from installer.facts.packages import duplicates, held_by, look_at_packages
 from installer.facts.reading import answer, fault
 from installer.facts.storage import file_system
 from installer.steps import Host
@@ -75,6 +75,17 @@ def test_packages_twice() -> None:
     installed = ("a.x86_64", "a.i686", "kernel.x86_64", "kernel.x86_64", "gpg-pubkey.(none)", "gpg-pubkey.(none)")
     assert duplicates(installed) == ()
     assert duplicates((*installed, "a.i686")) == ("a.i686",)
+
+
+def test_a_package_manager_without_a_temporary_folder(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dnf").write_text("#!/bin/sh\n")
+    (tmp_path / "dnf").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    fault = look_at_packages(host, ()).tool_fault
+    assert fault == "it has no temporary folder (No such file or directory)"
 
 
 def test_the_holder_of_a_lock(tmp_path: Path) -> None:
