@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -65,29 +66,33 @@ def _exists(user: str, host: Host) -> bool:
 def remove_stale_locks(folder: Path) -> None:
     """Remove what a killed `useradd` or `userdel` left beside the account files in `folder`.
 
-    Their own tools take a lock as stale when the process that it names is gone (shadow's lib/commonio.c), but only once
-    they have something to do.
+    A lock is made as `passwd.PID`, gets its name `passwd.lock`, and holds the PID; the new file is written as `passwd+`
+    (shadow's lib/commonio.c). Their own tools take a lock as stale when that process is gone, but only once they have
+    something to do.
     """
     for name in _ACCOUNT_FILES:
         lock = folder / f"{name}.lock"
-        holder = _holder(lock)
-        if holder is not None and not _runs(holder):
+        pid = _content(lock)
+        if _ended(pid):
             (folder / f"{name}+").unlink(missing_ok=True)
-            (folder / f"{name}.{holder}").unlink(missing_ok=True)
-            lock.unlink(missing_ok=True)
+            lock.unlink()
+        for path in folder.glob(f"{name}.[0-9]*"):
+            pid = path.suffix[1:]
+            if _ended(pid) and _content(path) in {"", pid}:  # not somebody's copy that is called so
+                path.unlink()
 
 
-def _holder(lock: Path) -> int | None:
-    """The process that a lock names, or None when there is no lock or it names none."""
-    try:
-        return int(lock.read_bytes().rstrip(b"\0"))
-    except (FileNotFoundError, ValueError):
-        return None
+def _content(path: Path) -> str | None:
+    """None: it is no file, or not there."""
+    return path.read_bytes().rstrip(b"\0").decode(errors="replace") if path.is_file() else None
 
 
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+def _ended(pid: str | None) -> bool:
+    """Whether that is a process and runs no longer."""
+    if pid is None or not re.fullmatch("[1-9][0-9]{0,9}", pid):
         return False
-    return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    return False

@@ -18,6 +18,10 @@ def test_locks_of_the_dead_go_and_others_stay(tmp_path: Path) -> None:
         "passwd+": "half",
         f"passwd.{dead.pid}": f"{dead.pid}\0",
         "shadow.lock": str(dead.pid),
+        f"gshadow.{dead.pid}": "",
+        f"group.{dead.pid}": "a copy",
+        f"subgid.{os.getpid()}": "",
+        "passwd.2024-01-01": "a copy",
         "group.lock": f"{os.getpid()}\0",
         "group+": "theirs",
         "gshadow.lock": "",
@@ -27,4 +31,5 @@ def test_locks_of_the_dead_go_and_others_stay(tmp_path: Path) -> None:
     for _ in range(2):
         remove_stale_locks(tmp_path)
         left = {path.name for path in tmp_path.iterdir()}
-        assert left == {"passwd", "group.lock", "group+", "gshadow.lock", "subuid.lock"}
+        kept = {f"group.{dead.pid}", f"subgid.{os.getpid()}", "passwd.2024-01-01"}
+        assert left == {"passwd", "group.lock", "group+", "gshadow.lock", "subuid.lock", *kept}
