@@ -89,7 +89,7 @@ def _content(path: Path) -> str | None:
 
 def _ended(pid: str | None) -> bool:
     """Whether that is a process and runs no longer."""
-    if pid is None or not re.fullmatch("[1-9][0-9]{0,9}", pid):
+    if pid is None or not re.fullmatch("[1-9][0-9]{0,6}", pid):
         return False
     try:
         os.kill(int(pid), 0)
