@@ -270,10 +270,11 @@ def test_a_signal_reaches_the_runtime_and_the_folder_goes(shell: str, tmp_path: 
 
 FOLLOWING = f"""\
 #!{sys.executable}
-import sys, time
+import signal, sys, time
 from pathlib import Path
 sys.path.insert(0, {str(CHECKOUT)!r})
 from installer.stub import followed
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 with followed(Path(sys.argv[0]).parent):
     try:
         print("ready", flush=True)
