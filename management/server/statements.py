@@ -91,7 +91,7 @@ class _Compiled:
 
 def _compile(statement: Select[*tuple[Any, ...]], dialect: Dialect, lengths: tuple[tuple[str, int], ...]) -> _Compiled:
     """`lengths` are those of the parameters that are lists."""
-    compiled: Any = statement.compile(dialect=dialect)
+    compiled = _written(statement, dialect)
     given: dict[str, Any] = {name: None for bind, name in compiled.bind_names.items() if bind.required}
     given |= {name: [None] * length for name, length in lengths}
     expanded = compiled.construct_expanded_state(given)
@@ -118,3 +118,9 @@ def _compile(statement: Select[*tuple[Any, ...]], dialect: Dialect, lengths: tup
 
 
 _kept = lru_cache(_KEPT)(_compile)
+
+
+@lru_cache(_KEPT)
+def _written(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> Any:
+    """SQLAlchemy's compiled form, whose lists are still to be expanded."""
+    return statement.compile(dialect=dialect)
