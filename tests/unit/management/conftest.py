@@ -199,3 +199,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         return sqlite_url(tmp_path / "x.db")
     cluster: Cluster = request.getfixturevalue("postgresql")
     return cluster.create(uuid.uuid4().hex)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Any]:
+    """A migrated database in a file. Tests of both kinds make their own from `database_url`."""
+    from management.server.config import sqlite_url  # noqa: PLC0415 -- after the path is set
+    from management.server.database import Database  # noqa: PLC0415
+    from management.server.schema import migrate  # noqa: PLC0415
+
+    made = Database(sqlite_url(tmp_path / "x.db"))
+    migrate(made)
+    yield made
+    made.close()

@@ -3,7 +3,6 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,9 @@ from sqlalchemy.exc import OperationalError
 from management.server.config import sqlite_url
 from management.server.database import Database
 from management.server.glimpses import STEPS, TooLongError
-from management.server.schema import migrate
 
 COUNT = text("WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < :most) SELECT count(*) FROM t")
 QUERY_ZONE = "org.zstack.header.zone.APIQueryZoneMsg"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(sqlite_url(tmp_path / "x.db"))
-    migrate(made)
-    yield made
-    made.close()
 
 
 def test_what_takes_long_is_given_up_wherever_it_is(database: Database) -> None:

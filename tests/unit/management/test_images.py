@@ -1,29 +1,18 @@
 """Registering images: embedded ones are checked, others are references; again changes nothing."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from management.server.config import sqlite_url
 from management.server.database import Database
 from management.server.images import ImageError, parse_specs, register
-from management.server.schema import migrate
 
 
 def spec(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "digest": "sha256:" + "0" * 64, "size": 4, "virtual-size": 100, **more}
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(sqlite_url(tmp_path / "x.db"))
-    migrate(made)
-    yield made
-    made.close()
 
 
 def rows(database: Database) -> list[tuple[Any, ...]]:
