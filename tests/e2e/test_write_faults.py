@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.crashing import UPGRADE, assert_no_rubbish, not_undone
+from tests.e2e.injecting import run_injected
 from tests.e2e.state import State, look, settle
 from tests.lab import Host, Lab, Snapshot
-from tests.lab.command import enter, environment
 
 FAULTS = int(os.environ.get("SEALIFT_FAULTS", "3"))
 SEED = int(os.environ.get("SEALIFT_SEED", "20"))
@@ -52,7 +51,8 @@ class Fault:
     def options(self) -> list[str]:
         """For strace."""
         when = f"{self.nth}{'+' if self.on else ''}"
-        return ["-e", f"trace={self.call}", "-e", f"inject={self.call}:error={self.error}:when={when}"]
+        inject = f"inject={self.call}:error={self.error}:when={when}"
+        return ["--seccomp-bpf", "-e", f"trace={self.call}", "-e", inject]
 
 
 def faults(count: int) -> list[Fault]:
@@ -85,24 +85,10 @@ def kept(lab: Lab, installed: Snapshot) -> Iterator[Kept]:
     lab.drop(host)
 
 
-def run_with(fault: Fault, host: Host, log: Path) -> subprocess.CompletedProcess[str]:
-    """The upgrade with the fault in it; what was made to fail is in `log`."""
-    strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-y", "-o", str(log), *fault.options(), "--"]
-    return subprocess.run(
-        [*strace, *enter(host.container.leader, UPGRADE.words)],
-        env=environment(None),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("fault", faults(FAULTS), ids=str)
 def test_a_write_that_fails(kept: Kept, fault: Fault, tmp_path: Path) -> None:
     host = kept.host
-    done = run_with(fault, host, tmp_path / "log")
+    done = run_injected(host, UPGRADE.words, fault.options(), tmp_path / "log")
     said = f"{fault}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     assert done.returncode in {0, _UNDONE, _OPERATOR, *_REFUSED}, said
     if done.returncode == _OPERATOR:  # undoing met the fault too; the next run takes it up
