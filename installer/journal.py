@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from installer.writable import must_write
 from payload.digest import Digest
 from payload.document import Document
 from payload.effects import fsync_dir
@@ -145,17 +146,19 @@ class Journal:
 
         Raises:
             IntegrityError: the file is damaged or newer than this program.
+            PreflightError: it cannot be made or written.
         """
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.ftruncate(self._fd, read_journal(path).size)
-            os.fsync(self._fd)
-            fsync_dir(path.parent)
-        except BaseException:
-            os.close(self._fd)
-            raise
+        with must_write(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                os.ftruncate(self._fd, read_journal(path).size)
+                os.fsync(self._fd)
+                fsync_dir(path.parent)
+            except BaseException:
+                os.close(self._fd)
+                raise
 
     def append(self, record: Record) -> None:
         """Write one record and wait until it is on the disk.

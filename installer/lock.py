@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from installer.layout import Layout
+from installer.writable import must_write
 from payload.effects import inherited
 from payload.errors import BusyError, TrustError, UsageError
 
@@ -50,11 +51,13 @@ def exclusive(layout: Layout) -> Iterator[None]:
 
     Raises:
         BusyError: another process holds it; names that process.
+        PreflightError: it cannot be made or written.
     """
-    layout.data_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-    layout.state_dir.mkdir(mode=0o700, exist_ok=True)
-    check_private(layout.state_dir)
-    fd = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with must_write(layout.lock_file):
+        layout.data_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        layout.state_dir.mkdir(mode=0o700, exist_ok=True)
+        check_private(layout.state_dir)
+        fd = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not _taken(fd):
             pid = _named(fd)
@@ -63,8 +66,9 @@ def exclusive(layout: Layout) -> Iterator[None]:
                 f"another run for {layout.product} is at work (process {pid})",
                 remedy=f"wait until it, and all that it started, has ended; look at it with: ps -fp {pid}",
             )
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with must_write(layout.lock_file):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         with inherited(fd):  # a dnf whose installer was killed works on: nobody may undo beside it
             try:
                 yield

@@ -15,6 +15,7 @@ from installer.recovery import CutOff, resume
 from installer.session import log_path
 from installer.steps import Host
 from installer.transaction import Outcome, run_plan
+from installer.writable import must_write
 from payload.digest import Digest
 from payload.errors import IntegrityError, SealiftError
 from payload.events import Note
@@ -54,7 +55,9 @@ def resume_logged(cut: CutOff, layout: Layout, host: Host, secrets: Callable[[fr
 
 
 def _logged(plan: Plan, path: Path, host: Host, notes: tuple[str, ...], act: Callable[[Host], Outcome]) -> Done:
-    with closing(LogSink(path)) as log:
+    with must_write(path):
+        file = LogSink(path)
+    with closing(file) as log:
         for note in notes:
             log.emit(Note(note))
         sink = AbsenceSink(plan, TeeSink(host.sink, log))

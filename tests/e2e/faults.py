@@ -152,6 +152,15 @@ FAULTS = (
     ),
     Fault("never-answers", "health", "bare", "[unhealthy]", bundle="never-answers"),
     Fault(
+        "log-folder-read-only",
+        "",
+        "running",
+        "cannot write /var/log/sealift/",
+        code=20,
+        cause=_READ_ONLY.format("/var/log/sealift"),
+        cure="umount -l /var/log/sealift",
+    ),
+    Fault(
         "unit-not-to-be-stopped",
         "stop",
         "running",
