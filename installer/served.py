@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from installer.writing import write_file
 from payload.archive import VerifiedBundle
-from payload.effects import atomic_write
 from repos.dialect import Source
 from repos.offline import KEYS_FOLDER, REPOSITORY_FOLDER, RepositoryFile, bundle_repository, rpm_key_name
 
@@ -79,5 +79,5 @@ def served_bundle(bundle: VerifiedBundle, release: Path | None = None) -> Iterat
 def write_repository_file(reposdir: Path, name: str, repositories: RepositoryFile) -> Source:
     """Write a private repository file."""
     reposdir.mkdir(exist_ok=True)
-    atomic_write(reposdir / name, repositories.render().encode())
+    write_file(reposdir / name, repositories.render().encode())
     return Source(reposdir, repositories.ids)

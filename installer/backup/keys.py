@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from installer.layout import Layout
+from installer.writing import write_file
 from payload.digest import digest_bytes
 from payload.document import Document
-from payload.effects import atomic_write
 from payload.errors import IntegrityError, TrustError
 from payload.fields import KeyLine, SignatureTable
 from payload.signing import PrivateKey
@@ -55,7 +55,7 @@ def host_key(layout: Layout) -> PrivateKey:
         return PrivateKey.from_pem(path.read_bytes(), where=str(path))
     key = PrivateKey.generate()
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    atomic_write(path, key.to_pem(), mode=0o600)
+    write_file(path, key.to_pem(), mode=0o600)
     return key
 
 

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints, ValidationError
 
+from installer.writing import write_file
 from payload.digest import Digest
 from payload.document import Document
-from payload.effects import atomic_write, fsync_dir
+from payload.effects import fsync_dir
 from payload.errors import IntegrityError, UsageError
 from payload.fields import Name
 
@@ -57,7 +58,7 @@ def save_record(path: Path, record: Record) -> None:
         UsageError: that cannot be.
     """
     try:
-        atomic_write(path, record.model_dump_json(indent=2).encode(), mode=0o600)
+        write_file(path, record.model_dump_json(indent=2).encode(), mode=0o600)
     except OSError as error:
         raise UsageError("record-unwritable", f"cannot write {path}: {error.strerror}") from error
 

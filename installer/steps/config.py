@@ -11,8 +11,9 @@ from typing_extensions import override
 from installer.merging import Merged, merge
 from installer.steps.base import Host, Nothing, PlainStep, Step, register
 from installer.steps.saved import PUT_BACK, SavedFiles, keep, owner_ids, restore, save
+from installer.writing import write_file
 from payload.digest import Digest, digest_bytes
-from payload.effects import atomic_write
+from payload.effects import remove_leftovers
 from payload.events import Note
 
 
@@ -79,6 +80,8 @@ class WriteConfig(Step[SavedFiles]):
 
     @override
     def undo(self, undo: SavedFiles, host: Host) -> None:
+        for file in self.files:
+            remove_leftovers(file.shipped)
         restore(undo)
 
 
@@ -123,13 +126,13 @@ def _write(file: RenderedConfig, gid: int, host: Host) -> None:
     found, merged, owner = read_config(file.path), file.merged(), (0, gid)
     file.path.parent.mkdir(parents=True, exist_ok=True)
     if merged.content != found:
-        atomic_write(file.path, merged.content.encode(errors="surrogateescape"), mode=file.mode, owner=owner)
+        write_file(file.path, merged.content.encode(errors="surrogateescape"), mode=file.mode, owner=owner)
         if found not in {None, file.base}:
             host.sink.emit(Note(f"{file.path} has your changes and those of the new default"))
     if merged.shown:
-        atomic_write(file.new_default, file.content.encode(), mode=file.mode, owner=owner)
+        write_file(file.new_default, file.content.encode(), mode=file.mode, owner=owner)
         host.sink.emit(Note(f"{file.path}: your lines stay; the new default is {file.new_default}", "warning"))
     else:
         file.new_default.unlink(missing_ok=True)
     file.shipped.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(file.shipped, file.content.encode(), mode=0o600)
+    write_file(file.shipped, file.content.encode(), mode=0o600)

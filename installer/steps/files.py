@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Nothing, PlainStep, Step, register
 from installer.steps.saved import PUT_BACK, SavedFile, SavedFiles, remove_empty, remove_tree, restore, save
-from payload.effects import atomic_write
+from installer.writing import write_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class WriteFiles(Step[SavedFiles]):
     def apply(self, host: Host, undo: SavedFiles) -> None:
         for file in self.files:
             file.path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(file.path, file.content.encode(), mode=file.mode)
+            write_file(file.path, file.content.encode(), mode=file.mode)
 
     @override
     def undo(self, undo: SavedFiles, host: Host) -> None:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import SavedFiles, restore, save
-from payload.effects import atomic_write
+from installer.writing import write_file
 from payload.errors import CommandError, IntegrityError
 
 Firewall = Literal["firewalld", "nftables", "iptables"]
@@ -89,12 +89,12 @@ class OpenPorts(Step[PortsBefore]):
         wanted = tuple(Port(undo.zone, port) for port in self.ports)
         opened = tuple(port for port in wanted if port in own or port not in undo.kept)
         # before anything is opened: else nobody would know what to close
-        atomic_write(self.record, _PORTS.dump_json(tuple(dict.fromkeys([*own, *opened])), indent=1), mode=0o600)
+        write_file(self.record, _PORTS.dump_json(tuple(dict.fromkeys([*own, *opened])), indent=1), mode=0o600)
         for command in filter(None, _commands(host)):
             for port in dict.fromkeys([*wanted, *own]):
                 _make(command, port, port in wanted, host)
         if opened:
-            atomic_write(self.record, _PORTS.dump_json(opened, indent=1), mode=0o600)
+            write_file(self.record, _PORTS.dump_json(opened, indent=1), mode=0o600)
         else:
             self.record.unlink(missing_ok=True)
 

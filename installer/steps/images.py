@@ -13,8 +13,9 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import SavedFiles, missing_parents, remove_empty, restore, save
+from installer.writing import write_file
 from payload.digest import Digest, digest_file
-from payload.effects import atomic_write, fsync_dir
+from payload.effects import fsync_dir
 from payload.errors import IntegrityError
 
 LIST_NAME = "images.json"
@@ -79,7 +80,7 @@ class RegisterImages(Step[ImagesBefore]):
             if image.source is not None:
                 _place(image.source, self.folder / image.file_name, image.digest)
         fsync_dir(self.folder)
-        atomic_write(self.folder / LIST_NAME, self.listing().encode())
+        write_file(self.folder / LIST_NAME, self.listing().encode())
 
     @override
     def undo(self, undo: ImagesBefore, host: Host) -> None:

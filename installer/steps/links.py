@@ -11,7 +11,8 @@ from typing_extensions import override
 from installer.steps.base import Host, Step, register
 from installer.steps.files import NewFile
 from installer.steps.saved import PUT_BACK, SavedFiles, restore, save
-from payload.effects import atomic_symlink, atomic_write
+from installer.writing import write_file
+from payload.effects import atomic_symlink
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class MakeLinks(Step[SavedFiles]):
             atomic_symlink(link.path, link.target)
         for script in self.scripts:
             script.path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(script.path, script.content.encode(), mode=script.mode)
+            write_file(script.path, script.content.encode(), mode=script.mode)
         for path in self.remove:
             path.unlink(missing_ok=True)
 

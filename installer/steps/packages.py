@@ -14,8 +14,9 @@ from typing_extensions import override
 
 from installer.served import served_bundle, write_repository_file
 from installer.steps.base import Host, Step, register
+from installer.writing import write_file
 from payload.borrow import left_entries
-from payload.effects import atomic_write
+from payload.effects import remove_leftovers
 from payload.errors import CommandError, StepError
 from payload.events import Note, Sink
 from payload.model import Index
@@ -91,10 +92,12 @@ class InstallPackages(Step[PackagesBefore]):
         self._check_harm(before, now)
         self._keep(host, now)
         names = {*_earlier(self.release / ADDED_NAME), *added_names(before, now)}
-        atomic_write(self.release / ADDED_NAME, json.dumps(sorted(names)).encode())
+        write_file(self.release / ADDED_NAME, json.dumps(sorted(names)).encode())
 
     @override
     def undo(self, undo: PackagesBefore, host: Host) -> None:
+        for name in (ADDED_NAME, f"{FOLDER_NAME}/{BUNDLE_NAME}", f"{FOLDER_NAME}/{MIRROR_NAME}"):
+            remove_leftovers(self.release / name)
         manager, before = detect(), frozenset(undo.installed)
         own = Source(self.release / FOLDER_NAME, self.bundle.ids)
         altered = manager.altered_by(undo.comment) if undo.comment else None

@@ -13,7 +13,8 @@ from installer.state import parse_state
 from installer.steps.base import Host, Step, register
 from installer.steps.packages import ADDED_NAME
 from installer.steps.saved import PUT_BACK, SavedFiles, restore, save
-from payload.effects import atomic_write, fsync_dir
+from installer.writing import write_file
+from payload.effects import fsync_dir
 
 
 @register
@@ -53,7 +54,7 @@ class RecordState(Step[SavedFiles]):
         if added is not None and added.exists():
             names = {*state.packages_added, *json.loads(added.read_text(encoding="utf-8"))}
             state = state.model_copy(update={"packages_added": tuple(sorted(names))})
-        atomic_write(self.path, state.to_text().encode(), mode=0o600)
+        write_file(self.path, state.to_text().encode(), mode=0o600)
 
     @override
     def undo(self, undo: SavedFiles, host: Host) -> None:

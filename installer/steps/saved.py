@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from payload.effects import atomic_symlink, atomic_write, fsync_dir, remove_leftovers
+from installer.writing import write_file
+from payload.effects import atomic_symlink, fsync_dir, remove_leftovers
 from payload.errors import IntegrityError, StepError
 
 
@@ -68,7 +69,7 @@ def _save(path: Path, copy: Path) -> SavedFile:
         return SavedFile(path, target=str(path.readlink()), uid=info.st_uid, gid=info.st_gid)
     if not stat.S_ISREG(info.st_mode):
         raise StepError("not-a-file", f"{path} is not a plain file", remedy="move it away and run again")
-    atomic_write(copy, path.read_bytes(), mode=0o600)
+    write_file(copy, path.read_bytes(), mode=0o600)
     return SavedFile(path, copy, None, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
 
 
@@ -85,7 +86,7 @@ def restore(saved: SavedFiles) -> None:
         if file.target is not None:
             atomic_symlink(file.path, file.target)
         elif file.copy is not None:
-            atomic_write(file.path, file.copy.read_bytes(), mode=file.mode, owner=(file.uid, file.gid))
+            write_file(file.path, file.copy.read_bytes(), mode=file.mode, owner=(file.uid, file.gid))
     remove_empty(saved.folders)
 
 
@@ -104,7 +105,7 @@ def _is_as_saved(file: SavedFile) -> bool:
 
 def keep(saved: SavedFiles, listing: Path) -> None:
     """Write the list of saved files to `listing`, for a later run."""
-    atomic_write(listing, _LIST.dump_json(saved, indent=1), mode=0o600)
+    write_file(listing, _LIST.dump_json(saved, indent=1), mode=0o600)
 
 
 def kept(listing: Path) -> SavedFiles:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
-from payload.effects import atomic_write, remove_leftovers
+from installer.writing import write_file
+from payload.effects import remove_leftovers
 from payload.errors import StepError
 
 
@@ -49,7 +50,7 @@ class WriteSecrets(Step[SecretsBefore]):
                 continue
             if name not in host.secrets:
                 raise StepError("answer-missing", f"the secret {name} is not at hand")
-            atomic_write(self.folder / name, f"{host.secrets[name]}\n".encode(), mode=0o600)
+            write_file(self.folder / name, f"{host.secrets[name]}\n".encode(), mode=0o600)
 
     @override
     def undo(self, undo: SecretsBefore, host: Host) -> None:

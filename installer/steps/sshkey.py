@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import SavedFiles, missing_parents, owner_ids, remove_empty, save
-from payload.effects import atomic_write, remove_leftovers
+from installer.writing import write_file
+from payload.effects import remove_leftovers
 from payload.errors import StepError
 
 
@@ -76,9 +77,9 @@ class MakeSshKey(Step[KeyBefore]):
             folder.mkdir(mode=0o700)
             os.chown(folder, *owner)
         if not self.key.exists():
-            atomic_write(self.key, _new_private_key(), mode=0o600, owner=owner)
+            write_file(self.key, _new_private_key(), mode=0o600, owner=owner)
         line = _public_line(self.key, self.comment)
-        atomic_write(_public(self.key), f"{line}\n".encode(), mode=0o644, owner=owner)
+        write_file(_public(self.key), f"{line}\n".encode(), mode=0o644, owner=owner)
         if self.admission:
             admit(self.admission, _public_line(self.key, self.admission.marker))
 
@@ -126,6 +127,7 @@ class RevokeSshKey(Step[SavedFiles]):
 
     @override
     def undo(self, undo: SavedFiles, host: Host) -> None:
+        remove_leftovers(self.admission.authorized_keys)
         for line in (host.scratch / "line").read_text(encoding="utf-8").splitlines():
             admit(self.admission, line)
 
@@ -145,7 +147,7 @@ def admit(admission: Admission, line: str) -> None:
         file.parent.mkdir(mode=0o700, parents=True)
         os.chown(file.parent, uid, gid)
     others = [each for each in _lines(file) if not each.endswith(f" {admission.marker}")]
-    atomic_write(file, "".join(f"{each}\n" for each in (*others, line)).encode(), mode=_mode(file), owner=(uid, gid))
+    write_file(file, "".join(f"{each}\n" for each in (*others, line)).encode(), mode=_mode(file), owner=(uid, gid))
 
 
 def revoke(admission: Admission) -> None:
@@ -158,7 +160,7 @@ def revoke(admission: Admission) -> None:
         file.unlink()
         return
     owner = (file.stat().st_uid, file.stat().st_gid)
-    atomic_write(file, "".join(f"{each}\n" for each in others).encode(), mode=_mode(file), owner=owner)
+    write_file(file, "".join(f"{each}\n" for each in others).encode(), mode=_mode(file), owner=owner)
 
 
 def _mode(file: Path) -> int:

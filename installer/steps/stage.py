@@ -10,10 +10,11 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import missing_parents, remove_empty, remove_tree
+from installer.writing import write_file
 from payload.archive import VerifiedBundle
 from payload.borrow import Takeover, borrowed_entries, left_entries
 from payload.digest import digest_file
-from payload.effects import atomic_write, sync_filesystem
+from payload.effects import remove_leftovers, sync_filesystem
 from payload.errors import IntegrityError
 from payload.events import Sink, stage
 from payload.index import index_text
@@ -84,7 +85,7 @@ class StageRelease(Step[StageBefore]):
         bundle.unpack_runtime(runtime.with_name("runtime.new"))
         remove_tree(runtime)
         runtime.with_name("runtime.new").rename(runtime)
-        atomic_write(self.release / INDEX_NAME, index_text(bundle.index))
+        write_file(self.release / INDEX_NAME, index_text(bundle.index))
         sync_filesystem(self.release)
 
     def _packages_of_base(self, bundle: VerifiedBundle) -> frozenset[str]:
@@ -127,6 +128,7 @@ class StageRelease(Step[StageBefore]):
     @override
     def undo(self, undo: StageBefore, host: Host) -> None:
         if self.repair:
+            remove_leftovers(self.release / INDEX_NAME)
             return
         if not undo.existed:
             remove_tree(self.release)

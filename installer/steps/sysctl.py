@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import SavedFiles, restore, save
-from payload.effects import atomic_write
+from installer.writing import write_file
 from payload.errors import CommandError, IntegrityError, StepError
 
 _VALUES = TypeAdapter(dict[str, str])
@@ -70,13 +70,13 @@ class SetSysctls(Step[SysctlBefore]):
         wanted = {each.key for each in self.settings}
         kept = {key: origin.get(key, undo.values[key]) for key in sorted(wanted)}
         if kept:  # before the kernel is changed: else nobody would know what to set back
-            atomic_write(self.origin, _VALUES.dump_json({**origin, **kept}, indent=1), mode=0o600)
+            write_file(self.origin, _VALUES.dump_json({**origin, **kept}, indent=1), mode=0o600)
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(self.file, settings_text(self.settings).encode(), mode=0o644)
+            write_file(self.file, settings_text(self.settings).encode(), mode=0o644)
             host.run(("sysctl", "-q", "-p", str(self.file)))
         _set({key: value for key, value in origin.items() if key not in wanted}, host)
         if kept:
-            atomic_write(self.origin, _VALUES.dump_json(kept, indent=1), mode=0o600)
+            write_file(self.origin, _VALUES.dump_json(kept, indent=1), mode=0o600)
         else:
             self.file.unlink(missing_ok=True)
             self.origin.unlink(missing_ok=True)

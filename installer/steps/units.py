@@ -11,7 +11,8 @@ from typing_extensions import override
 from installer.steps.base import Host, Step, register
 from installer.steps.saved import SavedFiles, restore, save
 from installer.steps.service import ask_systemd, stop_loaded
-from payload.effects import atomic_write, fsync_dir
+from installer.writing import write_file
+from payload.effects import fsync_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class InstallUnits(Step[UnitsBefore]):
         for name in gone:
             (self.folder / name).unlink()
         for unit in self.units:
-            atomic_write(self.folder / unit.name, unit.content.encode(), mode=0o644)
+            write_file(self.folder / unit.name, unit.content.encode(), mode=0o644)
         fsync_dir(self.folder)
         host.run(("systemctl", "daemon-reload"))
         if startable := tuple(unit.name for unit in self.units if unit.startable):

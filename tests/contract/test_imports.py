@@ -45,6 +45,12 @@ def test_one_door_to_processes() -> None:
     assert importers("pty", *PACKAGES) == importers("multiprocessing", *PACKAGES) == set()
 
 
+def test_one_door_for_what_a_run_writes() -> None:
+    """A killed write leaves a file, and the next one has to remove it. A report is written without a lock."""
+    users = {str(path.relative_to(CHECKOUT)) for path in sources("installer") if "atomic_write" in path.read_text()}
+    assert users == {"installer/writing.py", "installer/screen.py"}
+
+
 def test_two_users_of_createrepo() -> None:
     """One writes metadata; one reads packages, also in processes of its own, and imports nothing else."""
     assert importers("createrepo_c", *PACKAGES) == {"repos/createrepo.py", "repos/package_xml.py"}

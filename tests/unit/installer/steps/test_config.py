@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from installer.steps import Host, WriteConfig
@@ -28,6 +29,21 @@ def test_an_edited_file_is_merged_and_undone_to_content_and_mode(tmp_path: Path)
         step.undo(undo, host)
         assert (edited.read_text(), edited.stat().st_mode & 0o777) == ("mine\nb\nc\n", 0o600)
         assert not fresh.exists() and not (tmp_path / "edited.new").exists()
+
+
+def test_what_a_killed_write_left_goes_when_it_is_undone_and_when_it_is_done_again(tmp_path: Path) -> None:
+    path, shipped = tmp_path / "etc/app.toml", tmp_path / "release/shipped/app.toml"
+    for folder in (path.parent, shipped.parent):
+        folder.mkdir(parents=True)
+    host = Host(scratch=tmp_path / "scratch")
+    step = step_for(RenderedConfig(path, "new\n", 0o640, shipped))
+    undo = step.prepare(host)
+    ways: tuple[Callable[[], None], ...] = (lambda: step.undo(undo, host), lambda: step.apply(host, undo))
+    for act in ways:
+        for file in (path, shipped):
+            file.with_name(f".{file.name}.sealift-cut-off").touch()
+        act()
+        assert not [each for file in (path, shipped) for each in file.parent.glob(".*")]
 
 
 def test_a_file_of_any_bytes_and_a_link_stay_the_operators(tmp_path: Path) -> None:

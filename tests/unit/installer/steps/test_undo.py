@@ -89,8 +89,11 @@ def test_authorized_key_comes_and_goes_and_others_stay(tmp_path: Path, host: Hos
     line = file.read_text().splitlines()[1]
     revoke.apply(host, undo_revoke)
     assert file.read_text() == "ssh-rsa AAAA someone else\n"
-    revoke.undo(undo_revoke, host)
-    assert file.read_text() == f"ssh-rsa AAAA someone else\n{line}\n"
+    (file.parent / ".authorized_keys.sealift-cut-off").touch()
+    for _ in range(2):
+        revoke.undo(undo_revoke, host)
+        assert file.read_text() == f"ssh-rsa AAAA someone else\n{line}\n"
+        assert [*file.parent.iterdir()] == [file]
 
 
 def test_switch_and_its_undo(tmp_path: Path, host: Host) -> None:
