@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 from management.deploy.client import AgentClient, AgentError
+from tests.lab.command import descendants
 
 AGENTS = Path(__file__).parents[3] / "management" / "agents"
 TOKEN = "agent-token-of-this-test"
@@ -73,10 +75,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., AgentClient]]:
 
     yield begin
     for agent in running:
-        if agent.poll() is not None:
-            continue
-        agent.terminate()
-        assert agent.wait(5) in (0, -signal.SIGTERM)
+        with agent:
+            if agent.poll() is not None:
+                continue
+            agent.terminate()
+            try:
+                assert agent.wait(60) in (0, -signal.SIGTERM)
+            finally:
+                agent.kill()
 
 
 def test_host_agent(start: Callable[..., AgentClient], port: int) -> None:
@@ -129,20 +135,25 @@ def vnc() -> Iterator[int]:
         thread.join(5)
 
 
-def greeting(port: int, token: str) -> bytes:
-    """What a browser gets from the proxy: the HTTP answer and the first frames."""
+@contextmanager
+def visitor(port: int, token: str) -> Iterator[socket.socket]:
+    """A browser that asks for the console behind `token`."""
     key = base64.b64encode(os.urandom(16)).decode()
     with socket.create_connection(("127.0.0.1", port), 5) as browser:
         browser.sendall(
             f"GET /?token={token} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: binary\r\n\r\n".encode()
         )
+        yield browser
+
+
+def greeting(port: int, token: str) -> bytes:
+    """What a browser gets from the proxy: the HTTP answer and the first frames."""
+    with visitor(port, token) as browser:
         said = b""
-        try:
+        with suppress(ConnectionResetError):
             while b"RFB 003.008\n" not in said and (chunk := browser.recv(4096)):
                 said += chunk
-        except ConnectionResetError:
-            pass
         return said
 
 
@@ -186,6 +197,26 @@ def test_console_agent_needs_its_proxy_port(
     start("console", port, "--proxy-port", str(proxy_port))
     with pytest.raises(AssertionError, match="another program listens"):
         start("console", port + 1 if port < 65535 else port - 1, "--proxy-port", str(proxy_port))
+
+
+def test_console_agent_ends_though_its_proxy_does_not(
+    start: Callable[..., AgentClient], port: int, proxy_port: int, vnc: int
+) -> None:
+    client = start("console", port, "--proxy-port", str(proxy_port))
+    client.call("/establish", {"token": SESSION, "targetHostname": "127.0.0.1", "targetPort": vnc, "vmUuid": "vm1"})
+    with visitor(proxy_port, SESSION) as browser:
+        assert browser.recv(4096)
+        agent, proxy, _visited = (pid for pid in descendants(os.getpid()) if b"sealift_console_agent" in arguments(pid))
+        os.kill(proxy, signal.SIGSTOP)  # what it does not see is as good as lost
+        os.kill(agent, signal.SIGTERM)
+        browser.settimeout(60)
+        with suppress(ConnectionResetError):
+            while browser.recv(4096):
+                pass
+
+
+def arguments(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from . import __version__
@@ -76,33 +77,35 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings.load(options.config)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, _leave)
+    # Not an exception: one that a signal raises in a hook or a destructor is lost.
+    ends: SimpleQueue[str | None] = SimpleQueue()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: ends.put(None))
     tokens = TokenStore(settings.state_dir)
     try:
-        _serve(settings, tokens, options.proxy_port)
+        why = _serve(settings, tokens, options.proxy_port, ends)
     except ProxyError as error:
         raise SystemExit(str(error)) from error
-    raise SystemExit("websockify has ended")
+    raise SystemExit(why)
 
 
-def _serve(settings: Settings, tokens: TokenStore, proxy_port: int) -> None:
+def _serve(settings: Settings, tokens: TokenStore, proxy_port: int, ends: "SimpleQueue[str | None]") -> str | None:
+    """Serve until `ends` says why not to: None is the wish of who started it."""
     with (
         running(settings.listen_address, proxy_port, tokens.directory) as proxy,
         RpcServer(settings, ConsoleAgent(tokens, proxy_port).calls()) as server,
     ):
-        threading.Thread(target=_end_with, args=(proxy, server), daemon=True).start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=_end_with, args=(proxy, ends), daemon=True).start()
         logging.info("listening on %s:%d", settings.listen_address, settings.listen_port)
-        server.serve_forever()
+        why = ends.get()
+        server.shutdown()
+        return why
 
 
-def _leave(_number: int, _frame: object) -> None:
-    raise SystemExit(0)
-
-
-def _end_with(proxy: "subprocess.Popen[bytes]", server: RpcServer) -> None:
+def _end_with(proxy: "subprocess.Popen[bytes]", ends: "SimpleQueue[str | None]") -> None:
     # An agent without its proxy is of no use: end, so that systemd starts both again.
     proxy.wait()
-    server.shutdown()
+    ends.put("websockify has ended")
 
 
 if __name__ == "__main__":

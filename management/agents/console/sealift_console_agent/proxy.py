@@ -7,6 +7,8 @@ shared server object, so that two visitors at once could get each other's consol
 import argparse
 import contextlib
 import logging
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 START_SECONDS = 10
+STOP_SECONDS = 3
 
 
 class ProxyError(Exception):
@@ -31,12 +34,21 @@ def running(address: str, port: int, tokens: Path) -> Iterator["subprocess.Popen
     if _answers(address, port):
         raise ProxyError(f"another program listens on {address} port {port}")
     argv = [sys.executable, "-m", __name__, address, str(port), str(tokens)]
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as child:
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True) as child:
         try:
             _wait_until_listening(child, address, port)
             yield child
         finally:
-            child.terminate()
+            _end(child)
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        # Its handler raises, which is lost in the hooks of a fork, when a visitor has just come. It would not again.
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _wait_until_listening(child: "subprocess.Popen[bytes]", address: str, port: int) -> None:
