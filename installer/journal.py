@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from installer.writable import must_write
+from installer.writing import must_write
 from payload.digest import Digest
 from payload.document import Document
 from payload.effects import fsync_dir

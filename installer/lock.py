@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from installer.layout import Layout
-from installer.writable import must_write
+from installer.writing import must_write
 from payload.effects import inherited
 from payload.errors import BusyError, TrustError, UsageError
 

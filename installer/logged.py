@@ -15,7 +15,7 @@ from installer.recovery import CutOff, resume
 from installer.session import log_path
 from installer.steps import Host
 from installer.transaction import Outcome, run_plan
-from installer.writable import must_write
+from installer.writing import must_write
 from payload.digest import Digest
 from payload.errors import IntegrityError, SealiftError
 from payload.events import Note
