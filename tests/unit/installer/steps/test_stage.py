@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from installer.steps import Host, StageRelease
-from installer.steps.stage import BaseRelease
+from installer.steps.stage import INDEX_NAME, BaseRelease
 from payload.errors import IntegrityError
 from payload.events import NullSink
 from tests.unit.installer.upgrades import INSIDE, LEFT_PATH, SOURCE_PATH, TAKEN, TAKEN_PATH, upgrade_bundle
@@ -42,3 +42,14 @@ def test_a_package_that_was_altered_is_named(tmp_path: Path) -> None:
         stage(tmp_path, TAKEN[:-1] + b"x")
     assert caught.value.code == "base-altered"
     assert SOURCE_PATH in caught.value.details and TAKEN_PATH in caught.value.details
+
+
+def test_an_undone_repair_leaves_no_half_file(tmp_path: Path) -> None:
+    host = Host(scratch=tmp_path / "scratch", sink=NullSink())
+    release = tmp_path / "releases/1.0"
+    release.mkdir(parents=True)
+    step = StageRelease(release=release, repair=True, reason="a test")
+    undo = step.prepare(host)
+    (release / f".{INDEX_NAME}.sealift-cut-off").touch()
+    step.undo(undo, host)
+    assert [*release.iterdir()] == []
