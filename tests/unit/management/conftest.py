@@ -19,11 +19,12 @@ from typing import Any
 import httpx
 import pytest
 
+from management.server.config import sqlite_url
+from management.server.database import Database
+from management.server.passwords import set_password
+from management.server.schema import migrate
+from tests.paths import CHECKOUT
 from tests.unit.management.postgresql import Cluster, running
-
-ROOT = Path(__file__).parents[3]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
 
 PASSWORD = "correct horse 'battery\""
 START_SECONDS = 60
@@ -41,7 +42,7 @@ class Install:
     """One install of the server in a scratch folder; `root` is the folder that holds the package management."""
 
     home: Path
-    root: Path = ROOT
+    root: Path = CHECKOUT
     variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,15 +89,10 @@ class Install:
 
     def prepare(self) -> "Install":
         """Migrate and set the password: by the command line for a copy, in this process for this release."""
-        if self.root != ROOT:
+        if self.root != CHECKOUT:
             for done in (self.run("migrate"), self.run("set-admin-password", stdin=PASSWORD + "\n")):
                 assert done.returncode == 0, done.stderr
             return self
-        from management.server.config import sqlite_url  # noqa: PLC0415 -- after the path is set
-        from management.server.database import Database  # noqa: PLC0415
-        from management.server.passwords import set_password  # noqa: PLC0415
-        from management.server.schema import migrate  # noqa: PLC0415
-
         database = Database(sqlite_url(self.database))
         migrate(database)
         set_password(database, "admin", PASSWORD, if_unset=False)
@@ -163,7 +159,7 @@ def port() -> int:
 def make_install(tmp_path: Path) -> Callable[..., Install]:
     """Make more installs in this test's scratch folder."""
 
-    def make(name: str = "install", root: Path = ROOT) -> Install:
+    def make(name: str = "install", root: Path = CHECKOUT) -> Install:
         home = tmp_path / name
         home.mkdir()
         return Install(home, root)
@@ -193,8 +189,6 @@ def postgresql() -> Iterator[Cluster]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """The URL of an empty database, of each kind that the server knows."""
-    from management.server.config import sqlite_url  # noqa: PLC0415 -- after the path is set
-
     if request.param == "sqlite":
         return sqlite_url(tmp_path / "x.db")
     cluster: Cluster = request.getfixturevalue("postgresql")
@@ -202,12 +196,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Any]:
+def database(tmp_path: Path) -> Iterator[Database]:
     """A migrated database in a file. Tests of both kinds make their own from `database_url`."""
-    from management.server.config import sqlite_url  # noqa: PLC0415 -- after the path is set
-    from management.server.database import Database  # noqa: PLC0415
-    from management.server.schema import migrate  # noqa: PLC0415
-
     made = Database(sqlite_url(tmp_path / "x.db"))
     migrate(made)
     yield made

@@ -7,9 +7,11 @@ import pytest
 
 from management.server import apis
 from management.server.agentcommands import COMMANDS, INNER
+from management.server.apis import audit, globalconfig
 from management.server.apis.globalconfig import ChangeApiTimeout
 from management.server.database import Database
 from management.server.messages import discover
+from management.server.schema import migrate
 from management.server.timeoutlines import Timeout
 from management.server.timeouts import Timeouts
 from tests.unit.management.cloud import HEADER
@@ -64,9 +66,6 @@ def test_changes_that_are_refused(server: Install, session: dict[str, str], api:
 
 
 def test_a_change_is_kept_and_holds_on_both_databases(database_url: Any) -> None:
-    from management.server.apis import audit, globalconfig  # noqa: PLC0415 -- after the path is set
-    from management.server.schema import migrate  # noqa: PLC0415
-
     class Node:
         database = Database(database_url)
         timeouts = Timeouts(REGISTRY, {})

@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import URL, text
 
 from management.server import apis
+from management.server.config import sqlite_url
 from management.server.database import Database
 from management.server.messages import discover
 from management.server.passwords import set_password
@@ -84,8 +85,6 @@ def cluster_of(database: Database) -> str:
 
 def test_killed_at_random_the_server_keeps_every_call(make_install: Callable[..., Install]) -> None:
     install = make_install().prepare()
-    from management.server.config import sqlite_url  # noqa: PLC0415 -- after the path is set
-
     database, calls, number = Database(sqlite_url(install.database)), {}, 0
     cluster, chance = cluster_of(database), random.Random(7)
     session: dict[str, str] | None = None
@@ -130,8 +129,6 @@ def test_a_call_whose_secret_died_with_its_node_is_reported_failed(
     make_install: Callable[..., Install], begun: bool
 ) -> None:
     install = make_install().prepare()
-    from management.server.config import sqlite_url  # noqa: PLC0415 -- after the path is set
-
     with closing(Database(sqlite_url(install.database))) as database:
         with process(install) as server:
             call = add_host(install, 0, install.log_in(), cluster_of(database))
