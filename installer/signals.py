@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -19,17 +19,26 @@ class Interrupted(BaseException):
 
 
 @contextmanager
-def raising() -> Iterator[None]:
-    """Within this, a signal raises `Interrupted`, once: later ones are left out, so that undoing is never cut off."""
+def raising() -> Iterator[Callable[[], None]]:
+    """Within this, a signal raises `Interrupted`, once: later ones are left out, so that undoing is never cut off.
+
+    Python drops what is raised while it is in a destructor. What is yielded, called later, raises it again.
+    """
+    heard: list[int] = []
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
+        heard.append(signum)
         raise Interrupted(signum)
+
+    def check() -> None:
+        if heard:
+            raise Interrupted(heard[0])
 
     before = {each: signal.signal(each, interrupt) for each in _SIGNALS}
     try:
-        yield
+        yield check
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -81,7 +81,7 @@ def run_plan(
         NeedsOperatorError: a step failed, and so did undoing. The journal stays; the next start tries again.
     """
     host = replace(host, scratch=layout.scratch(plan.run))
-    with raising():
+    with raising() as check:
         try:
             journal = open_journal(layout.journal_dir / f"{plan.run}.jsonl")
         except Interrupted as signal:
@@ -89,7 +89,7 @@ def run_plan(
         bundle = host.bundle.release if host.bundle else None
         begun = Begun(run=plan.run, plan_digest=plan.digest, plan=plan.to_body(), bundle=bundle, asked=asked)
         with closing(journal):
-            return _drive(plan, 0, journal, host, lambda: journal.append(begun))
+            return _drive(plan, 0, journal, host, lambda: journal.append(begun), check=check)
 
 
 def resume_plan(plan: Plan, at: int, journal: Journal, host: Host) -> Outcome:
@@ -102,8 +102,8 @@ def resume_plan(plan: Plan, at: int, journal: Journal, host: Host) -> Outcome:
         journal.append(Resumed(at=at))
         _undo_steps(plan, tuple(n for n in journal.history().to_undo if n >= at), journal, host)
 
-    with raising():
-        return _drive(plan, at, journal, host, rewind)
+    with raising() as check:
+        return _drive(plan, at, journal, host, rewind, check=check)
 
 
 def settle(plan: Plan, journal: Journal, host: Host, cause: SealiftError) -> Outcome:
@@ -119,13 +119,20 @@ def settle(plan: Plan, journal: Journal, host: Host, cause: SealiftError) -> Out
         return _undo_run(plan, journal, host, cause)
 
 
-def _drive(plan: Plan, first: int, journal: Journal, host: Host, begin: Callable[[], None]) -> Outcome:
-    """`begin`, and the steps from `first` on; whatever stops that, all of the run is undone."""
+def _drive(
+    plan: Plan, first: int, journal: Journal, host: Host, begin: Callable[[], None], *, check: Callable[[], None]
+) -> Outcome:
+    """`begin`, and the steps from `first` on; whatever stops that, all of the run is undone.
+
+    `check` raises what has to stop the run between two steps.
+    """
     try:
         _reserve(journal.path)
         begin()
         for n, step in enumerate(plan.steps[first:], first):
+            check()
             _act(n, step, journal, host)
+        check()
         journal.append(Committed())
     except BaseException as error:
         return settle(plan, journal, host, _as_error(error))

@@ -16,6 +16,7 @@ from packaging.version import Version
 from installer.journal import Committed, Journal, Record, read_journal
 from installer.plan import Plan
 from installer.recovery import unfinished
+from installer.signals import Interrupted
 from installer.steps import Host, Nothing, Step, register
 from installer.steps.saved import SavedFiles, restore
 from payload import effects
@@ -259,6 +260,41 @@ def test_signal_puts_everything_back(root: Path, signum: signal.Signals) -> None
     assert error is not None and error.exit_code == ExitCode.INTERRUPTED
     assert content_of(root) == BEFORE
     assert signal.getsignal(signum) == before
+
+
+class Ending:
+    """Something whose destructor a signal reaches, when Python drops the exception of the handler."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0)  # here the handler runs
+
+
+@register
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unheard(Put):
+    kind: ClassVar[str] = "test-unheard"
+
+    def apply(self, host: Host, undo: SavedFiles) -> None:
+        Put.apply(self, host, undo)
+        Ending()
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_signal_in_a_destructor_stops_the_run_all_the_same(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, last: bool
+) -> None:
+    dropped: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: dropped.append(what.exc_type))
+    steps = [
+        kind(path=root / f"work/file-{n}", content="new", reason="a test") for n, kind in enumerate((Put, Unheard))
+    ]
+    steps = steps if last else steps[::-1]
+    outcome = run_in(root, Plan("install", "demo", Version("1.0"), "run-1", tuple(steps)))
+    assert dropped == [Interrupted]
+    error = outcome.final_error()
+    assert error is not None and error.exit_code == ExitCode.INTERRUPTED
+    assert content_of(root) == BEFORE
 
 
 def test_second_run_is_refused_with_the_pid_of_the_first(root: Path) -> None:
