@@ -18,18 +18,13 @@ from typing import Any
 import trustme
 
 from management.deploy.client import AgentClient
+from tests.ports import free_port
 from tests.unit.management.simulator import Body, Callbacks, Simulator
 
 AGENTS = Path(__file__).parents[3] / "management" / "agents"
 TOKEN = "agent-token-of-this-test"
 ACCOUNT = uuid.uuid4().hex
 PATIENCE = 60.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Rig(ABC):

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,17 +23,11 @@ from management.server.database import Database
 from management.server.passwords import set_password
 from management.server.schema import migrate
 from tests.paths import CHECKOUT
+from tests.ports import free_port
 from tests.unit.management.postgresql import Cluster, running
 
 PASSWORD = "correct horse 'battery\""
 START_SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @dataclass
@@ -130,7 +123,7 @@ class Install:
         response = httpx.post(f"{self.url}/zstack/api/", content=json.dumps({message: fields}))
         assert response.status_code == 200, response.text
         state = response.json()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 600
         while state["state"] != "Done" and time.monotonic() < deadline:
             time.sleep(0.02)
             state = httpx.get(f"{self.url}/zstack/api/result/{state['uuid']}").json()

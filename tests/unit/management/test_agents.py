@@ -19,6 +19,7 @@ import pytest
 
 from management.deploy.client import AgentClient, AgentError
 from tests.lab.command import descendants
+from tests.ports import free_port
 
 AGENTS = Path(__file__).parents[3] / "management" / "agents"
 TOKEN = "agent-token-of-this-test"
@@ -26,11 +27,8 @@ SESSION = "7dd1000000000000000000000000aaaa"
 
 
 @pytest.fixture
-def proxy_port(port: int) -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        found: int = probe.getsockname()[1]
-    assert found != port
-    return found
+def proxy_port() -> int:
+    return free_port()
 
 
 def wait_for(port: int, agent: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -196,7 +194,7 @@ def test_console_agent_needs_its_proxy_port(
 ) -> None:
     start("console", port, "--proxy-port", str(proxy_port))
     with pytest.raises(AssertionError, match="another program listens"):
-        start("console", port + 1 if port < 65535 else port - 1, "--proxy-port", str(proxy_port))
+        start("console", free_port(), "--proxy-port", str(proxy_port))
 
 
 def test_console_agent_ends_though_its_proxy_does_not(
