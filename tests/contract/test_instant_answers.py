@@ -89,7 +89,7 @@ def test_a_changed_end_makes_the_stub_do_nothing_but_answer(shell: str, bundle: 
     path, scratch = tmp_path / "changed.bin", tmp_path / "scratch"
     scratch.mkdir()
 
-    @settings(max_examples=EXAMPLES // 3, deadline=None)
+    @settings(max_examples=EXAMPLES // 3)
     @given(changes(len(content) - start, [len(content) - start - TRAILER_SIZE]), st.sampled_from(["--list", "--info"]))
     def answers(made: list[Change], option: str) -> None:
         path.write_bytes(content[:start] + changed(content[start:], made))

@@ -95,7 +95,7 @@ def _places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str |
     return [path, *(place for key, each in items for place in _places(each, (*path, key)))]
 
 
-@settings(max_examples=EXAMPLES * 2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES * 2, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(_places(PLAN)[1:]), st.sampled_from(HOSTILE)), min_size=1, max_size=3))
 def test_a_hostile_plan_is_refused_or_is_a_plan(
     tmp_path: Path, changes: list[tuple[tuple[str | int, ...], object]]
@@ -118,7 +118,7 @@ def test_a_hostile_plan_is_refused_or_is_a_plan(
     assert all(not file.path.startswith("/") and ".." not in Path(file.path).parts for file in plan.files)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_plan(tmp_path: Path, noise: bytes) -> None:
     (path := tmp_path / "site.json").write_bytes(noise)

@@ -179,7 +179,7 @@ def test_every_refusal_of_the_documentation_is_tried() -> None:
     assert set(documented()) == set(FORGERIES.values())
 
 
-@settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES // 2, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_changed_bundle_leaves_anything_of_itself(lab: Lab, data: st.DataObject) -> None:
     """Wherever it was changed: what was written before that was noticed is gone again."""

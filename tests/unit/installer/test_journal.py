@@ -108,7 +108,7 @@ def test_a_full_disk_leaves_no_half_record(tmp_path: Path) -> None:
     assert read_journal(journal.path).finished
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(min_value=0), which=st.sampled_from([COMMITTED, UNDONE, RESUMED]))
 def test_torn_anywhere_reads_the_whole_lines_and_appends_after_them(
     tmp_path: Path, cut: int, which: tuple[Record, ...]

@@ -68,7 +68,7 @@ def test_no_line_of_the_operators_is_lost(found: str, base: str, new: str) -> No
     assert bool(merged.conflicts) == merged.shown
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(places=st.lists(st.sampled_from(["", "mine", "theirs"]), min_size=3, max_size=9), end=st.booleans())
 def test_a_clean_merge_is_the_one_of_git(tmp_path: Path, places: list[str], end: bool) -> None:
     """Blocks of distinct lines, of which each side changes some, never the same and never neighbours."""

@@ -20,7 +20,8 @@ from payload.signing import PrivateKey
 from payload.statement import statement_of
 
 EXAMPLES = int(os.environ.get("SEALIFT_EXAMPLES", "60"))
-"""How many changes each property is tried with: some seconds in all. A few thousand are a night's work."""
+"""How many changes each property is tried with: some seconds in all. A few thousand are a night's work; the dice fall
+anew when the number is given."""
 
 HOSTILE: tuple[Any, ...] = (
     *(None, True, "", [], {}, 0, 1, -1, 4095, 4096, 8 << 20, 1 << 31, 1 << 62, 1 << 63, 1 << 64, 1.5),

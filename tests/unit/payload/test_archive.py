@@ -157,7 +157,7 @@ def test_an_unreadable_file_is_a_usage_error(tmp_path: Path) -> None:
         open_bundle(tmp_path / "none.bin")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=600))
 def test_garbage_is_refused_cleanly(garbage: bytes) -> None:
     with tempfile.NamedTemporaryFile() as file:

@@ -87,7 +87,7 @@ def test_a_patch_of_edits_is_hardly_more_than_the_edits(tmp_path: Path) -> None:
 BASE = random.Random(9).randbytes(1 << 17) + b"the same line\n" * 5000
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(changes(len(BASE), (0, 1, 1 << 16, 1 << 17, len(BASE) - 1)))
 def test_whatever_was_edited_comes_out_again(made: list[Change]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -115,7 +115,7 @@ def small_patch() -> bytes:
 PATCH = small_patch()
 
 
-@settings(max_examples=3 * EXAMPLES, deadline=None)
+@settings(max_examples=3 * EXAMPLES)
 @given(changes(len(PATCH), (0, 4, 8, 12, 16, 20, 24)))
 @example([Change("overwrite", 16, 1, 0, b"\xff" * 7 + b"\x7f")])  # a range at the largest offset of all
 def test_a_changed_patch_is_refused_or_gives_some_bytes(made: list[Change]) -> None:

@@ -25,7 +25,7 @@ def rpm_vercmp(pairs: list[tuple[str, str]]) -> list[int]:
 
 
 @given(st.lists(st.tuples(VERSIONS, VERSIONS), min_size=50, max_size=200))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @example([("1.0~rc1", "1.0"), ("1.0^git1", "1.0"), ("1.0^git1", "1.0.1"), ("1.0~", "1.0^"), ("007", "7"), ("a", "1")])
 def test_vercmp_is_rpms(pairs: list[tuple[str, str]]) -> None:
     # rpm's own door refuses what is no version, so the raw strings are set behind a digit.
@@ -60,7 +60,7 @@ def _sign(number: int) -> int:
 
 
 @given(OPERATORS, VALID, OPERATORS, VALID, st.sampled_from(["", "-1", "-2"]), st.sampled_from(["-1", "-2"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_satisfied_by_is_libsolvs(op1: str, v1: str, op2: str, v2: str, r1: str, r2: str) -> None:
     # A range on one side and no release on the other has no agreed meaning: packages provide "= EVR".
     op2 = op2 if r1 else "="
