@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -118,11 +119,10 @@ def _owners(inodes: set[str]) -> dict[str, tuple[int, str]]:
 
 
 def _links(folder: Path) -> Iterable[str]:
-    try:
+    with suppress(OSError):  # the process has ended, or is somebody else's
         for each in folder.iterdir():
-            yield str(each.readlink())
-    except OSError:  # the process has ended, or is somebody else's
-        return
+            with suppress(OSError):  # it was closed meanwhile
+                yield str(each.readlink())
 
 
 def active_firewall(host: Host, ports: Sequence[int]) -> tuple[Firewall | None, tuple[int, ...]]:

@@ -8,8 +8,8 @@ from installer.steps import Host
 from payload.errors import CommandError
 
 _LIMIT = 1 << 20
-PATIENCE = 5.0
-"""Seconds that a program gets that only looks."""
+PATIENCE = 15.0
+"""Seconds that a program gets that only looks: enough on a busy host, not too long where one hangs."""
 
 
 def text(path: Path) -> str:
