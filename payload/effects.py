@@ -18,13 +18,12 @@ import tempfile
 import time
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Timer
+from threading import Lock, Timer
 
 from payload.errors import CommandError
 
@@ -116,18 +115,19 @@ def run(
         group=who.gid,
         extra_groups=who.groups,
     )
-    begun: Future[subprocess.Popen[str]] = Future()
+    start = _Start(begin)
     try:
-        start_new_thread(_settle, (begun, begin))  # unlike Thread.start, it cannot be interrupted half-way
-        if isinstance(error := begun.exception(), OSError):
+        start_new_thread(start.run, ())  # unlike Thread.start, it cannot be interrupted half-way
+        try:
+            child = start.result()
+        except OSError as error:
             raise CommandError(words, 127, f"{words[0]}: {error.strerror}") from error
-        child = begun.result()
         if limit is None:
             output, errors = _communicate(child, stdin, timeout, on_line)
         else:
             output, errors = _bounded(child, timeout, limit)
     except BaseException as error:
-        _end(begun)
+        _end(start)
         if isinstance(error, _TooMuchError):
             raise CommandError(words, 125, f"said more than {limit} bytes") from None
         if isinstance(error, subprocess.TimeoutExpired):
@@ -140,25 +140,51 @@ def run(
     return Completed(words, child.returncode, output, errors)
 
 
-def _settle(begun: Future[subprocess.Popen[str]], begin: Callable[[], subprocess.Popen[str]]) -> None:
-    """Start the child, in a thread of its own: a signal's handler, which runs in the main thread, may raise anywhere.
+class _Start:
+    """A child's start, in a thread of its own: a signal's handler, which runs in the main thread, may raise anywhere.
 
-    Raised inside Popen, it would lose the child that Popen had just started.
+    Raised inside Popen, it would lose the child that Popen had just started; raised in a wait that is written in
+    Python, as a Future's is, it could leave that broken. A lock alone is taken or not, and nothing between.
     """
-    try:
-        begun.set_result(begin())
-    except BaseException as error:
-        begun.set_exception(error)
+
+    def __init__(self, begin: Callable[[], subprocess.Popen[str]]) -> None:
+        self._begin = begin
+        self._over = Lock()
+        self._over.acquire()
+        self._outcome: subprocess.Popen[str] | BaseException | None = None
+
+    def run(self) -> None:
+        """Start the child."""
+        try:
+            self._outcome = self._begin()
+        except BaseException as error:
+            self._outcome = error
+        self._over.release()
+
+    def result(self) -> subprocess.Popen[str]:
+        """Wait for the child that `run` starts. Called once.
+
+        Raises:
+            OSError: the system could not start it.
+        """
+        self._over.acquire()
+        if isinstance(self._outcome, subprocess.Popen):
+            return self._outcome
+        raise self._outcome or RuntimeError("no outcome")
+
+    def child(self) -> subprocess.Popen[str] | None:
+        """The child, if it came to be: after a `result` that an exception may have ended."""
+        if self._outcome is None:
+            self._over.acquire(timeout=_GRACE)  # interrupted just before the thread, it never comes
+        return self._outcome if isinstance(self._outcome, subprocess.Popen) else None
 
 
-def _end(begun: Future[subprocess.Popen[str]]) -> None:
+def _end(start: _Start) -> None:
     """End the child and all it started, if it came to be."""
-    with suppress(TimeoutError):  # interrupted just before the thread
-        if begun.exception(_GRACE) is None:
-            child = begun.result()
-            _end_group(child)
-            for pipe in filter(None, (child.stdin, child.stdout, child.stderr)):
-                pipe.close()
+    if (child := start.child()) is not None:
+        _end_group(child)
+        for pipe in filter(None, (child.stdin, child.stdout, child.stderr)):
+            pipe.close()
 
 
 def _communicate(
