@@ -15,10 +15,14 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 2.0
 DEAD_SECONDS = 8.0
+STALL_SECONDS = 2 * BEAT_SECONDS
 
 
 class Heartbeat:
-    """A node is dead when its row did not change for DEAD_SECONDS of our own clock: clocks need not agree."""
+    """A node is dead when its row did not change for DEAD_SECONDS of our own clock: clocks need not agree.
+
+    A node that has not looked itself for STALL_SECONDS begins to count anew: what kept it may have kept all of them.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class Heartbeat:
         self._adopt = adopt
         self._fenced = fenced
         self._seen: dict[str, tuple[object, float]] = {}
+        self._looked = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -63,7 +68,8 @@ class Heartbeat:
 
     def _dead(self, beats: Mapping[str, object]) -> set[str]:
         moment = time.monotonic()
-        before = self._seen
+        before = self._seen if moment - self._looked <= STALL_SECONDS else {}
+        self._looked = moment
         self._seen = {u: before[u] if u in before and before[u][0] == b else (b, moment) for u, b in beats.items()}
         return {u for u, (_, since) in self._seen.items() if moment - since > DEAD_SECONDS and u != self._uuid}
 
