@@ -49,11 +49,11 @@ class Arrivals:
                         raise CallError("its QEMU shows guests another processor: a running VM cannot go on with it")
                     introduce(talk, key, self._machines.folder(machine.uuid), "server")
                     ports = self._listen(talk, machine)
+                self._await(machine.uuid, left())
             except Exception:
                 with grace(UNDO_SECONDS):
                     self._machines.end(machine.uuid)
                 raise
-            self._await(machine.uuid, left())
         return {"address": self._address, **ports}
 
     def take_over(self, body: Body) -> Body:

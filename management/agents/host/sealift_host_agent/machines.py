@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -151,6 +152,8 @@ class Machines:
         except CallError:
             # It may not have written its number yet, by which others would end it.
             process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(KILL_SECONDS)
             raise
         said = (folder / "log").read_text(errors="replace").strip()
         raise CallError(f"QEMU has ended with {process.returncode}: {said[-1000:]}")
