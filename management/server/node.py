@@ -80,9 +80,6 @@ class Node:
 
     def start(self) -> None:
         """Register this node, and become ready."""
-        for family in self.registry.families:
-            if family.join is not None:
-                family.join(self)
         moment = now()
         row = ManagementNodeVO(
             uuid=self.uuid,
@@ -97,6 +94,9 @@ class Node:
                 # It serves one node only: whatever is registered is from an earlier boot.
                 session.execute(delete(ManagementNodeVO))
             session.add(row)
+        for family in self.registry.families:
+            if family.join is not None:
+                family.join(self)
         self.ready = True
         log.info("management node %s is ready", self.uuid)
 

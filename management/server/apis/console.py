@@ -44,21 +44,25 @@ class ReconnectConsoleProxyAgent(ApiMessage):
         return {"inventory": {uuid: _reconnect(node, uuid) for uuid in self.agentUuids or [node.uuid]}}
 
 
-def on_ready(node: "Node") -> None:
-    """Make the agent's row and bring the agent up. A failure leaves it Disconnected and the server running."""
+def join(node: "Node") -> None:
+    """Make the agent's row."""
     moment = now()
     row = ConsoleProxyAgentVO(
         uuid=node.uuid,
         description=f"Console proxy agent running on the management node[uuid:{node.uuid}]",
         managementIp=str(node.config.management_ip),
         type="ManagementServerConsoleProxy",
-        status="Connecting",
+        status="Disconnected",
         state="Enabled",
         createDate=moment,
         lastOpDate=moment,
     )
     with node.database.write() as session:
         session.add(row)
+
+
+def on_ready(node: "Node") -> None:
+    """Bring the agent up. A failure leaves it Disconnected and the server running."""
     _reconnect(node, node.uuid)
 
 

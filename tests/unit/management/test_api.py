@@ -6,6 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
+
+from management.server.config import load_config
+from management.server.models.console import ConsoleProxyAgentVO
+from management.server.node import Node
 
 QUERY_NODE = "org.zstack.header.managementnode.APIQueryManagementNodeMsg"
 QUERY_CONSOLE = "org.zstack.header.console.APIQueryConsoleProxyAgentMsg"
@@ -128,6 +133,16 @@ def test_console_agent_has_the_keys_of_the_transcript(server: Any, session: dict
     assert row["uuid"] == node_row["uuid"]
     assert row["description"] == f"Console proxy agent running on the management node[uuid:{row['uuid']}]"
     assert (row["type"], row["state"]) == ("ManagementServerConsoleProxy", "Enabled")
+
+
+def test_a_console_agent_is_known_before_anybody_can_call(make_install: Any) -> None:
+    node = Node(load_config(make_install().prepare().config))
+    node.start()
+    with node.database.read() as session:
+        (agent,) = session.scalars(select(ConsoleProxyAgentVO))
+    assert (agent.uuid, agent.status) == (node.uuid, "Disconnected")
+    node.stop()
+    node.close()
 
 
 def test_an_unknown_console_agent_is_an_entry_not_a_failure(server: Any, session: dict[str, str]) -> None:
