@@ -29,7 +29,7 @@ from management.server.node import Node
 from management.server.query import QueryMessage
 from management.server.statements import fetch
 from management.server.timeouts import check_time, late
-from management.server.work import Recorded, Work, current_call
+from management.server.work import Recorded, Work, current_call, next_uuid
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +87,11 @@ class Calls:
         secret = kind.secrets()
         limit = await self._in_worker(self._node.timeouts.of_call, kind, fields)
         accept = partial(self._work.accept, resource=subject, milliseconds=limit)
-        call = await self._in_worker(accept, wire_name, fields, secret, address)
-        with marked(call=call.uuid):
+        call_uuid = next_uuid()
+        with marked(call=call_uuid):
+            # First, for it may run, and end, before this thread goes on.
             log.info("%s accepted", kind.verb())
-        return _state(call)
+            return _state(await self._in_worker(accept, call_uuid, wire_name, fields, secret, address))
 
     async def result(self, result_uuid: str) -> dict[str, Any] | None:
         """The state of an asynchronous call, or None when there was no such call."""

@@ -120,6 +120,7 @@ class Work:
 
     def accept(
         self,
+        call_uuid: str,
         wire_name: str,
         fields: Mapping[str, Any],
         secret: Collection[str],
@@ -130,9 +131,9 @@ class Work:
     ) -> Recorded:
         """Record a call from `address`, without those of its fields that are `secret`. It may take `milliseconds`.
 
-        It waits for the calls on the same `resource` that were accepted before it, unless it has secrets.
+        Its uuid is a `next_uuid`. It waits for the calls on the same `resource` that were accepted before it, unless it
+        has secrets.
         """
-        call_uuid = _next_uuid()
         deadline = int(time.time() * 1000) + milliseconds
         limit = milliseconds / 1000 + GRACE_SECONDS
         times = {DEADLINE: deadline, TIMEOUT: milliseconds}
@@ -223,7 +224,7 @@ def current_call() -> str:
     return str(DBOS.workflow_id)
 
 
-def _next_uuid() -> str:
+def next_uuid() -> str:
     """A random uuid that begins with the time.
 
     The engine hands out calls on one resource by the second in which they were accepted (SQLite), then by uuid: so

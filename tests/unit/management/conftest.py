@@ -18,8 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
-from management.server.config import sqlite_url
+from management.server.config import load_config, sqlite_url
 from management.server.database import Database
+from management.server.node import Node
 from management.server.passwords import set_password
 from management.server.schema import migrate
 from tests.paths import CHECKOUT
@@ -158,6 +159,14 @@ def make_install(tmp_path: Path) -> Callable[..., Install]:
         return Install(home, root)
 
     return make
+
+
+@pytest.fixture
+def node(make_install: Callable[..., Install]) -> Iterator[Node]:
+    """A node in this process, which is not started."""
+    made = Node(load_config(make_install().prepare().config))
+    yield made
+    made.database.close()
 
 
 @pytest.fixture(scope="session")

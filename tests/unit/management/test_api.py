@@ -8,7 +8,6 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from management.server.config import load_config
 from management.server.models.console import ConsoleProxyAgentVO
 from management.server.node import Node
 
@@ -135,8 +134,7 @@ def test_console_agent_has_the_keys_of_the_transcript(server: Any, session: dict
     assert (row["type"], row["state"]) == ("ManagementServerConsoleProxy", "Enabled")
 
 
-def test_a_console_agent_is_known_before_anybody_can_call(make_install: Any) -> None:
-    node = Node(load_config(make_install().prepare().config))
+def test_a_console_agent_is_known_before_anybody_can_call(node: Node) -> None:
     node.start()
     with node.database.read() as session:
         (agent,) = session.scalars(select(ConsoleProxyAgentVO))

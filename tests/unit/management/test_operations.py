@@ -1,6 +1,8 @@
 """What operators see of a running server: logs, metrics, health, and how it stops."""
 
+import asyncio
 import json
+import logging
 import re
 import threading
 import time
@@ -10,6 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
+from management.server import calls
+from management.server.clock import now
+from management.server.node import Node
+from management.server.work import Recorded
 from tests.unit.management.deployed import HOST, Answers, deployed, loopback
 
 GET_VERSION = "org.zstack.header.managementnode.APIGetVersionMsg"
@@ -53,6 +59,27 @@ def test_a_call_can_be_followed_through_the_log(server: Any, session: dict[str, 
     assert about[0] == "AddKVMHost accepted"
     assert any("AddKVMHost failed: HOST.1000" in message for message in about)
     assert "not logged" not in (server.home / "log").read_text()
+
+
+class Engine:
+    """Runs a call before whoever has accepted it goes on."""
+
+    def __init__(self, *_: object) -> None:
+        """It has no database."""
+
+    def accept(self, call_uuid: str, *_: object, **_limits: object) -> Recorded:
+        logging.getLogger(__name__).info("it has ended")
+        return Recorded(call_uuid, now())
+
+
+def test_a_call_is_accepted_in_the_log_before_it_ends(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(calls, "Work", Engine)
+    body = json.dumps({RECONNECT_HOST: {"uuid": "0" * 32}}).encode()
+    with caplog.at_level(logging.INFO):
+        asyncio.run(calls.Calls(node).accept(body, "127.0.0.1"))
+    assert caplog.messages == ["ReconnectHost accepted", "it has ended"]
 
 
 def test_metrics(server: Any, session: dict[str, str]) -> None:
