@@ -9,7 +9,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +25,8 @@ CLEAN_ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "TERM": "dumb",
 }
+_PATIENCE = 300
+"""Seconds until something is stuck. A process that waits for a slow disk is not."""
 _NAMESPACES = ("-m", "-u", "-i", "-n", "-p", "-C", "-r")
 
 
@@ -44,8 +46,8 @@ def descendants(pid: int) -> list[int]:
     queue = [pid]
     while queue:
         parent = queue.pop(0)
-        with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{parent}/task").iterdir():
+        for task in _tasks(parent):
+            with contextlib.suppress(OSError):
                 children = [int(word) for word in (task / "children").read_text().split()]
                 found += children
                 queue += children
@@ -84,14 +86,31 @@ class RunningCommand:
         return subprocess.CompletedProcess(self.process.args, self.process.returncode, output, "")
 
     def kill(self, sig: int = signal.SIGKILL, *, tree: bool = True) -> None:
-        """Send a signal to the command in the host and, with `tree`, to everything it started."""
-        below = descendants(self.process.pid)
-        if tree and sig == signal.SIGKILL:  # else one acts on the end of another; nsenter itself stops with its child
-            _send(signal.SIGSTOP, below[1:])
-        _send(sig, below if tree else below[:1])
-        deadline = time.monotonic() + 5  # a process that was stopped needs its turn to die
-        while tree and sig == signal.SIGKILL and any(map(_lives, below)) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        """Send a signal to the command in the host and, with `tree`, to everything it started.
+
+        Raises:
+            LabError: something of the tree survived SIGKILL.
+        """
+        if tree and sig == signal.SIGKILL:
+            self._kill_tree()
+        else:
+            below = descendants(self.process.pid)
+            _send(sig, below if tree else below[:1])
+
+    def _kill_tree(self) -> None:
+        """All are stopped before the first dies: else one acts on the end of another, or starts one that is in no list.
+
+        nsenter comes first: it would see that its child stops, and stop itself again after it was told to go on.
+        """
+        _stop([self.process.pid])
+        below: list[int] = []
+        while new := [pid for pid in descendants(self.process.pid) if pid not in below]:
+            _stop(new)
+            below += new
+        # a program that is not there yet would start after this
+        _send(signal.SIGKILL, below or [self.process.pid])
+        _wait_for(below, _is_dead, "die")
+        _send(signal.SIGCONT, [self.process.pid])
 
     def close(self) -> None:
         """Make sure that it is over."""
@@ -127,7 +146,7 @@ def run_plain(argv: list[str], env: Mapping[str, str], input: str | None, timeou
         output, errors = process.communicate(input or "", timeout=timeout)
     except subprocess.TimeoutExpired:
         RunningCommand(process).kill()
-        output, errors = process.communicate(timeout=10)
+        output, errors = process.communicate(timeout=_PATIENCE)
         raise LabError(f"still running after {timeout} s: {describe(argv)}\n{output}{errors}") from None
     finally:
         RunningCommand(process).close()
@@ -174,8 +193,9 @@ def _read_terminal(terminal: int, process: subprocess.Popen[str], deadline: floa
             if chunk:
                 chunks.append(chunk)
                 continue
-            process.wait(5)
-        if process.poll() is not None:
+            process.wait(_PATIENCE)
+            return b"".join(chunks).decode(errors="replace")
+        if process.poll() is not None and not select.select([terminal], [], [], 0)[0]:
             return b"".join(chunks).decode(errors="replace")
     raise TimeoutError
 
@@ -186,7 +206,37 @@ def _send(sig: int, pids: list[int]) -> None:
             os.kill(pid, sig)
 
 
-def _lives(pid: int) -> bool:
+def _stop(pids: list[int]) -> None:
+    _send(signal.SIGSTOP, pids)
+    _wait_for(pids, _rests, "stop")
+
+
+def _tasks(pid: int) -> list[Path]:
+    """The threads of a process; none when it is gone."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    return False
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    return []
+
+
+def _state(of: Path) -> str:
+    """The letter for the state of a process or thread; X when it is gone."""
+    with contextlib.suppress(OSError):
+        return (of / "stat").read_text().rpartition(")")[2].split()[0]
+    return "X"
+
+
+def _rests(pid: int) -> bool:
+    """It was stopped, or is at the end. In D it starts nothing: it waits for a disk, or for a child that is stopped."""
+    return all(_state(task) in "TtDZX" for task in _tasks(pid))
+
+
+def _is_dead(pid: int) -> bool:
+    return _state(Path(f"/proc/{pid}")) in "ZX"
+
+
+def _wait_for(pids: list[int], is_so: Callable[[int], bool], verb: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while left := [pid for pid in pids if not is_so(pid)]:
+        if time.monotonic() > deadline:
+            raise LabError(f"processes {left} do not {verb}")
+        time.sleep(0.005)
