@@ -145,6 +145,6 @@ def bare(lab: Lab, provided: Snapshot, name: str) -> Iterator[Host]:
 def running(lab: Lab, installed: Snapshot, name: str) -> Iterator[Host]:
     """A host on which 1.0.0 runs."""
     host = lab.boot(name, snapshot=installed)
-    host.sh("for i in $(seq 100); do systemctl is-active -q sealift-server && exit 0; sleep 0.1; done; exit 1")
+    host.sh("for i in $(seq 600); do systemctl is-active -q sealift-server && exit 0; sleep 0.1; done; exit 1")
     yield host
     lab.drop(host)

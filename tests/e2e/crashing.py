@@ -148,20 +148,23 @@ def kill_at(host: Host, words: tuple[str, ...], moment: float | int | str, *, po
     """Start `words` and kill it with all its children: after seconds (float), when its journal has so many records
     (int), or when a step of a kind begins (str). A run that ends before is fine. With `power` the host dies as well,
     and boots again."""
-    watcher = None if isinstance(moment, float) else host.popen(watch(host, str(moment)))
+    stop = f"kill -STOP $(cat {OWN}/lock)" if isinstance(moment, str) else ""  # else it may be past the step already
+    watcher = None if isinstance(moment, float) else host.popen(watch(host, str(moment), stop))
     run = host.popen(words)
-    ends = time.monotonic() + (moment if isinstance(moment, float) else 60)
+    ends = time.monotonic() + (moment if isinstance(moment, float) else 600)
     while run.poll() is None and time.monotonic() < ends and (watcher is None or watcher.poll() is None):
         time.sleep(0.002)
+    if watcher is not None and isinstance(moment, str):
+        assert watcher.finish(300).stdout == "reached\n"
     if power:
         host.power_cut()
         host.boot_again()
         return
     run.kill()
-    done = run.finish(30)
+    done = run.finish(300)
     if watcher is not None:
         watcher.kill()
-        watcher.finish(10)
+        watcher.finish(300)
     assert done.returncode in {0, 137, -9}, done.stdout
 
 

@@ -49,7 +49,7 @@ def start_database(host: Host) -> None:
     ready = (
         f"env {' '.join(each.removeprefix('--setenv=') for each in variables)} {programs(unpacked()) / 'pg_isready'}"
     )
-    host.sh(f"for i in $(seq 100); do {ready} -q -h 127.0.0.1 && exit 0; sleep 0.1; done; exit 1")
+    host.sh(f"for i in $(seq 600); do {ready} -q -h 127.0.0.1 && exit 0; sleep 0.1; done; exit 1")
     create = f"{ready.replace('pg_isready', 'psql')} -h 127.0.0.1 -U postgres -c 'create database sealift'"
     host.sh(create)
 

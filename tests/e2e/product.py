@@ -20,7 +20,7 @@ def log_in(host: Host) -> None:
     host.run(["sealift-cli", "LogInByAccount", "accountName=admin", f"password-file={ADMIN_PASSWORD}"])
 
 
-def call(host: Host, *words: str, timeout: float = 120) -> dict[str, Any]:
+def call(host: Host, *words: str, timeout: float = 300) -> dict[str, Any]:
     """One API call through the shell's one-shot mode; returns the JSON it prints."""
     answer: dict[str, Any] = json.loads(host.run(["sealift-cli", *words], timeout=timeout).stdout)
     assert answer["success"] is True
@@ -58,7 +58,7 @@ def database(host: Host) -> dict[str, list[str]]:
     if not host.exists("/var/lib/sealift/sealift.db"):
         return {}
     script = (
-        "import sqlite3, json; c = sqlite3.connect('file:/var/lib/sealift/sealift.db?mode=ro', uri=True)\n"
+        "import sqlite3, json; c = sqlite3.connect('file:/var/lib/sealift/sealift.db?mode=ro', 120, uri=True)\n"
         "names = [r[0] for r in c.execute(\"select name from sqlite_master where type = 'table' order by name\")]\n"
         "skip = {'ManagementNodeVO', 'ConsoleProxyAgentVO', 'SessionVO'}\n"
         "names = [n for n in names if (n[-2:] in ('VO', 'EO') or n == 'alembic_version') and n not in skip]\n"
@@ -73,7 +73,7 @@ def schema(host: Host) -> str:
     if not host.exists("/var/lib/sealift/sealift.db"):
         return ""
     script = (
-        "import sqlite3; c = sqlite3.connect('file:/var/lib/sealift/sealift.db?mode=ro', uri=True)\n"
+        "import sqlite3; c = sqlite3.connect('file:/var/lib/sealift/sealift.db?mode=ro', 120, uri=True)\n"
         "print('\\n'.join(sorted(r[0] or '' for r in c.execute('select sql from sqlite_master'))))"
     )
     return host.run(["python3", "-c", script]).stdout

@@ -56,7 +56,7 @@ def settle(host: Host, *, check: bool = True) -> None:
     """Wait until the server that starts at boot is up, and the agent that it deploys then (1.1.0 has one)."""
     ready = "systemctl is-active -q sealift-server && { [ ! -d /opt/sealift/current/agents/console ] ||"
     ready += " systemctl is-active -q sealift-console-agent; }"
-    host.sh(f"for i in $(seq 300); do {ready} && exit 0; sleep 0.1; done; exit 1", check=check)
+    host.sh(f"for i in $(seq 3000); do {ready} && exit 0; sleep 0.1; done; exit 1", check=check)
 
 
 def look(host: Host) -> State:

@@ -24,7 +24,8 @@ def test_a_host_gets_packages_with_its_agent(lab: Lab, bare: Host, other: Host) 
     bare.write("/root/answers.toml", f'management_ip = "{bare.address}"\n')
     bare.write("/root/other-password", f"{PASSWORD}\n", 0o600)
     bare.run(["bash", "sealift-installer-1.1.0.bin", "-o", "-y", "--config", "answers.toml"])
-    assert bare.sh("ss -Hltn sport = :8079").split()[3] == f"{bare.address}:8079"
+    listening = bare.sh("until ss -Hltn sport = :8079 | grep .; do sleep 0.1; done", timeout=60)
+    assert listening.split()[3] == f"{bare.address}:8079"
     log_in(bare)
     files = other.tree(HOST_FILES)
     assert other.run(["rpm", "-q", "qemu-utils"], check=False).returncode == 1

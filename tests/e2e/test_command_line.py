@@ -139,7 +139,7 @@ def test_preflight_says_everything_at_once(lab: Lab, bundles: Bundles) -> None:
         small.run(["rm", "/root/whole.bin"])
         listener = "import socket, time; s = socket.create_server(('127.0.0.1', 8080)); time.sleep(999)"
         small.run(["systemd-run", "--quiet", "--unit=other", "python3", "-c", listener])
-        small.sh("for i in $(seq 50); do ss -ltn | grep -q :8080 && exit 0; sleep 0.1; done; exit 1")
+        small.sh("for i in $(seq 600); do ss -ltn | grep -q :8080 && exit 0; sleep 0.1; done; exit 1")
         small.sh("mkdir -p /usr/local/bin; ln -s /bin/true /usr/local/bin/sealift-cli")
         small.sh("mv /usr/lib/python3.11/venv /usr/lib/python3.11/gone")
         before = small.tree(PLACES, without=NOT_OURS)

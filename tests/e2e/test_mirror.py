@@ -146,7 +146,7 @@ def test_the_best_mirror_and_then_the_next(
     bare.sh(f"echo {lab.controller} dead.example >>/etc/hosts")  # nobody listens there
     with ExitStack() as stack:
         near = stack.enter_context(lab.serve(good, names=[NETEASE], hosts=[bare]))
-        far = stack.enter_context(lab.serve(slow, names=[ALIYUN], hosts=[bare], rate=2_000_000))
+        far = stack.enter_context(lab.serve(slow, names=[ALIYUN], hosts=[bare], rate=40_000))
         done = bare.run(["bash", "three.bin", "-R", "auto", "-z"])
         assert f"packages came from http://{NETEASE}/" in done.stderr
         assert (set(packages_from(near)), packages_from(far)) == ({NETEASE}, [])

@@ -122,7 +122,7 @@ def test_a_node_that_stays_ill_takes_all_back(cluster: Cluster) -> None:
 
 def test_an_upgrade_that_is_cut_off_goes_on(cluster: Cluster) -> None:
     run = cluster.commander.popen(["bash", BUNDLE, "-u", "-y", "--hosts", "nodes.toml"])
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while "1.1.0" not in cluster.nodes[0].sh("readlink /opt/sealift/current"):
         assert time.monotonic() < deadline and run.poll() is None
         assert cluster.nodes[1].sh("systemctl is-active sealift-server") == "active\n"  # it works beside the other

@@ -87,7 +87,7 @@ def examined(lab: Lab, bundles: Bundles) -> Iterator[Examined]:
     before = host.tree(PLACES, without=NOT_OURS)
     report = Examined(host).report()
     assert report["fits"], report
-    yield Examined(host, frozenset(("systemd-jobs", *(found["id"] for found in report["findings"]))))
+    yield Examined(host, frozenset(("systemd-jobs", "time-sync", *(found["id"] for found in report["findings"]))))
     assert host.tree(PLACES, without=NOT_OURS) == before
     lab.drop(host)
 

@@ -60,7 +60,7 @@ class Machine:
             if "return" in reply:
                 return reply["return"]
 
-    def wait_for(self, text: str, timeout: float = 60) -> str:
+    def wait_for(self, text: str, timeout: float = 300) -> str:
         """The rest of the line on which the guest says `text`."""
         deadline = time.monotonic() + timeout
         while text not in self._said or "\n" not in self._said.split(text, 1)[1]:
@@ -81,7 +81,7 @@ class Machine:
         self.monitor.close()
 
     def _connect(self, path: Path) -> socket.socket:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             link = socket.socket(socket.AF_UNIX)
             try:

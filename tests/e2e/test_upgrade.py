@@ -24,14 +24,15 @@ PASSWORD = "chosen by the administrator 0815"
 _OTHERS = "of the other host 4711"
 # how long the API does not answer, as a client on the host sees it
 _POLL = """
-import pathlib, time, urllib.request
+import os, pathlib, time, urllib.request
 last, worst = time.monotonic(), 0.0
 while True:
     try:
         urllib.request.urlopen("http://127.0.0.1:8080/healthz", timeout=1).read()
         now = time.monotonic()
         worst, last = max(worst, now - last), now
-        pathlib.Path("/run/downtime").write_text(str(worst))
+        pathlib.Path("/run/downtime.new").write_text(str(worst))
+        os.replace("/run/downtime.new", "/run/downtime")
     except OSError:
         pass
     time.sleep(0.05)

@@ -128,7 +128,14 @@ def test_a_vm_lives_on_a_real_host(site: Site) -> None:
     assert (vm["state"], vm["hostUuid"], site.machines()) == ("Running", host, [vm["uuid"]])
     volume, nic = vm["rootVolumeUuid"], vm["vmNics"][0]
     assert "br_eth0" in site.host.sh(f"ip link show vnic{nic['uuid'][:8]}.0")
-    eventually(lambda: "eth0" in serial(site, vm["uuid"]), "the guest has booted, and sees its nic")
+    said = ""
+
+    def has_booted() -> bool:
+        nonlocal said
+        said += serial(site, vm["uuid"])
+        return "eth0" in said
+
+    eventually(has_booted, "the guest has booted, and sees its nic")
 
     base = path_of(site, volume)
     snapshot = site.make(f"{HEADER}.volume.APICreateVolumeSnapshotMsg", name="before", volumeUuid=volume)
@@ -206,7 +213,7 @@ def serial(site: Site, vm: str) -> str:
     return site.host.run(["python3", "-c", SERIAL, f"/var/lib/sealift-agents/host/vms/{vm}/qmp"]).stdout
 
 
-def eventually(holds: Callable[[], bool], what: str, seconds: float = 90) -> None:
+def eventually(holds: Callable[[], bool], what: str, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"still not: {what}"

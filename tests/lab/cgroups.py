@@ -55,7 +55,7 @@ def pids(run_id: str, name: str = "") -> set[int]:
     return found - {0}
 
 
-def kill(run_id: str, name: str = "", timeout: float = 10) -> None:
+def kill(run_id: str, name: str = "", timeout: float = 300) -> None:
     """SIGKILL every process of the tree, until there is none, and remove its groups.
 
     Raises:
@@ -76,7 +76,8 @@ def remove(run_id: str, name: str = "") -> None:
     """Remove the empty groups of the tree."""
     for folder in _folders(run_id, name):
         for group in _groups_below(folder):
-            for _ in range(50):
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
                 try:
                     group.rmdir()
                 except FileNotFoundError:

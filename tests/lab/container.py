@@ -63,7 +63,7 @@ class Container:
         self._leader = 0
 
     @classmethod
-    def start(cls, placement: Placement, timeout: float = 60) -> Container:
+    def start(cls, placement: Placement, timeout: float = 300) -> Container:
         """Start it and wait until its systemd says that it is up.
 
         Raises:

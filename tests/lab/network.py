@@ -24,7 +24,7 @@ def start_in_group(argv: list[str], groups: list[Path], **options: object) -> su
     return subprocess.Popen(words, start_new_session=True, text=True, **options)  # type: ignore[call-overload,no-any-return]
 
 
-def wait_for_own_network(process: subprocess.Popen[str], timeout: float = 10) -> None:
+def wait_for_own_network(process: subprocess.Popen[str], timeout: float = 60) -> None:
     """Until `process` is in a network namespace that is not ours.
 
     Raises:

@@ -21,7 +21,7 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d*)$")
 class Site:
     """Serves `folder` at `address`, port 80, until `close`. `requests` holds "METHOD host path" of each request.
 
-    With `rate`, each answer takes its time: so many bytes a second.
+    With `rate`, metadata of repositories takes its time: so many bytes a second.
     """
 
     def __init__(self, network: Network, folder: Path, address: str, rate: int | None = None) -> None:
@@ -98,7 +98,7 @@ class _Files(SimpleHTTPRequestHandler):
                 chunk = source.read(65536 if left is None else min(left, 65536))
                 if not chunk:
                     return
-                if self._site.rate is not None:
+                if self._site.rate is not None and "/repodata/" in self.path:
                     time.sleep(len(chunk) / self._site.rate)
                 outputfile.write(chunk)
                 left = None if left is None else left - len(chunk)
