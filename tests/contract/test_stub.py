@@ -308,23 +308,30 @@ def test_a_killed_stub_takes_the_runtime_and_its_folder_along(shell: str, tmp_pa
     assert list(scratch.iterdir()) == []
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash", "bash-posix", "zsh"])  # busybox takes its own tar
-def test_a_stub_that_is_killed_while_it_unpacks_leaves_nothing(shell: str, bundle: Path, tmp_path: Path) -> None:
-    scratch, tools = tmp_path / "scratch", tmp_path / "tools"
-    for folder in (scratch, tools):
-        folder.mkdir()
-    go_on = tmp_path / "go on"
+@contextmanager
+def unpacking(shell: str, bundle: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """The stub while its tar waits for a line in the pipe that comes with it. Its temporary folder is `scratch`."""
+    for name in ("scratch", "tools"):
+        (folder / name).mkdir()
+    go_on, tar = folder / "go on", folder / "tools/tar"
     os.mkfifo(go_on)
-    (tools / "tar").write_text(f'#!/bin/sh\necho unpacking\nread -r _ <"{go_on}"\nexec /bin/tar "$@"\n')
-    (tools / "tar").chmod(0o755)
-    env = os.environ | {"TMPDIR": str(scratch), "PATH": f"{tools}:{os.environ['PATH']}"}
+    tar.write_text(f'#!/bin/sh\necho unpacking\nread -r _ <"{go_on}"\nexec /bin/tar "$@"\n')
+    tar.chmod(0o755)
+    env = os.environ | {"TMPDIR": str(folder / "scratch"), "PATH": f"{folder / 'tools'}:{os.environ['PATH']}"}
     with subprocess.Popen([*SHELLS[shell], bundle], stdout=subprocess.PIPE, text=True, env=env) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "unpacking\n"
-        child.kill()  # and nobody waits for it yet: it is a zombie
-        go_on.write_text("\n")
+        yield child, go_on
         assert child.stdout.read() == ""  # to its end: when the last process of the stub is gone
-    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "bash-posix", "zsh"])  # busybox takes its own tar
+def test_a_stub_that_is_killed_while_it_unpacks_leaves_nothing(shell: str, bundle: Path, tmp_path: Path) -> None:
+    with unpacking(shell, bundle, tmp_path) as (child, go_on):
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # and nobody waits for it yet: it is a zombie
+        go_on.write_text("\n")
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_a_runtime_whose_stub_was_gone_before_it_looked_does_nothing(tmp_path: Path) -> None:
@@ -347,21 +354,11 @@ def test_a_runtime_without_a_stub_keeps_its_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "bash-posix", "zsh"])  # busybox takes its own tar
 def test_a_signal_while_the_runtime_is_unpacked_starts_nothing(shell: str, bundle: Path, tmp_path: Path) -> None:
-    scratch, tools = tmp_path / "scratch", tmp_path / "tools"
-    for folder in (scratch, tools):
-        folder.mkdir()
-    tar = tools / "tar"
-    tar.write_text('#!/bin/sh\nsleep 0.5\nexec /bin/tar "$@"\n')
-    tar.chmod(0o755)
-    env = os.environ | {"TMPDIR": str(scratch), "PATH": f"{tools}:{os.environ['PATH']}"}
-    with subprocess.Popen([*SHELLS[shell], bundle], stdout=subprocess.PIPE, env=env) as child:
-        while not list(scratch.iterdir()):
-            time.sleep(0.01)
-        time.sleep(0.1)
+    with unpacking(shell, bundle, tmp_path) as (child, go_on):
         child.send_signal(signal.SIGTERM)
-        assert child.communicate(timeout=10)[0] == b""
+        go_on.write_text("\n")
     assert child.returncode == 130
-    assert list(scratch.iterdir()) == []
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_the_exit_code_of_the_runtime_is_the_bundles(tmp_path: Path) -> None:
