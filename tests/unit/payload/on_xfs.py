@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from payload.archive import open_bundle
+from payload.effects import sync_filesystem
 from payload.events import NullSink
 
 SIZE = 400 << 20
@@ -43,11 +44,11 @@ def main(image: Path, bundles: list[Path]) -> None:
 def taken_out(folder: Path, bundles: list[Path]) -> dict[str, object]:
     for bundle in bundles:
         shutil.copyfile(bundle, folder / bundle.name)
-    os.sync()
+    sync_filesystem(folder)
     before = os.statvfs(folder).f_bfree
     unverified = open_bundle(folder / bundles[0].name)
     unverified.known(unverified.digest).extract(folder / "out", sink=NullSink(), stage="t")
-    os.sync()
+    sync_filesystem(folder)
     info = os.statvfs(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {

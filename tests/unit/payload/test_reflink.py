@@ -36,7 +36,7 @@ def bundle(tmp_path: Path) -> Path:
 
 def on_xfs(folder: Path, bundles: list[Path], *, check: bool = True) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        command(folder / "xfs.img", bundles), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=120
+        command(folder / "xfs.img", bundles), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=600
     )
     assert (done.returncode == 0) == check, done.stderr
     assert not any(str(folder) in line for line in Path("/proc/mounts").read_text().splitlines())
