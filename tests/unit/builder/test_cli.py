@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -116,19 +115,17 @@ def test_help_and_version() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_nothing_half_written(site: Site, wheels: Path, number: signal.Signals) -> None:
-    (site.folder / "app/backend.py").write_text("import time\ntime.sleep(1)\n")
+def test_a_signal_leaves_nothing_half_written(site: Site, wheels: Path, number: signal.Signals, tmp_path: Path) -> None:
+    os.mkfifo(there := tmp_path / "there")
+    (site.folder / "app/backend.py").write_text(f"import sys\nsys.exit(open({str(there)!r}).read())\n")
     # a test run in the background ignores SIGINT, and its children inherit that
     script = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from builder.cli import main; main()"
     words = [sys.executable, "-c", script, "lock", str(site.manifest), "--store", str(site.store.root)]
     before = sorted(site.folder.iterdir())
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment()) as child:
         assert child.stderr is not None
-        for line in child.stderr:
-            if "resolve the wheels" in line:
-                break
-        time.sleep(0.3)
-        child.send_signal(number)
+        with there.open("w"):  # once the backend reads; it fails when this is closed
+            child.send_signal(number)
         assert "[interrupted]" in child.stderr.read()
     assert child.returncode == 130
     assert sorted(site.folder.iterdir()) == before
