@@ -25,6 +25,7 @@ def test_ruff(arguments: tuple[str, ...]) -> None:
     passes(BIN / "ruff", *arguments, ".")
 
 
+@pytest.mark.timeout(3600)  # without a cache, and beside other tests
 def test_mypy_strict() -> None:
     passes(BIN / "mypy", *PACKAGES, "tests")
 

@@ -23,9 +23,10 @@ from tests.unit.installer.lab import UPGRADE, Lab
 
 PROGRAM = """
 import sys
+from itertools import count
 from installer.views import View
 from installer.watching import watch
-n = iter(range(100))
+n = count()
 watch(lambda: View({"n": 1}, (f"look {next(n)}",)), sys.stdout, 0.05)
 print("ended well")
 """
