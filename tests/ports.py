@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import socket
 
 # Below those that the kernel gives to connections: none is taken by chance before its server listens.
-_FIRST, _SLICES, _SLICE = 20_000, 8, 1500
-_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _SLICES
-# Runs that go on at the same time begin at different places of a worker's slice.
-_numbers = itertools.count(os.getpid())
+_ports = iter(range(20_000, 32_000))
 
 
 def free_port() -> int:
-    """A port that nobody listens on; another one each time."""
-    while True:
-        port = _FIRST + _worker * _SLICE + next(_numbers) % _SLICE
-        with socket.socket() as probe:
-            try:
+    """A port that nobody listens on, and that no other test on this machine is given while this process lives."""
+    for port in _ports:
+        reserved = socket.socket(socket.AF_UNIX)
+        try:
+            reserved.bind(f"\0sealift-test-port-{port}")
+            with socket.socket() as probe:
                 probe.bind(("", port))
-            except OSError:
-                continue
-        return port
+        except OSError:
+            reserved.close()
+        else:
+            reserved.detach()  # it stays open, and its name taken, until this process ends
+            return port
+    raise AssertionError("no port is free")
