@@ -31,7 +31,7 @@ from management.locks import KeyedLocks
 
 log = logging.getLogger(__name__)
 
-HEALTH_SECONDS = 3
+HEALTH_SECONDS = 10
 PLAYS = 16
 """How many playbooks run at once: each takes a second of processor time and 60 MB."""
 

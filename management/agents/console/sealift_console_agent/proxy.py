@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-START_SECONDS = 10
+START_SECONDS = 60
 STOP_SECONDS = 3
 
 
@@ -29,7 +29,7 @@ def running(address: str, port: int, tokens: Path) -> Iterator["subprocess.Popen
     """Run websockify and end it with the block.
 
     Raises:
-        ProxyError: another program has the port, or it does not listen within a few seconds.
+        ProxyError: another program has the port, or it does not listen in time.
     """
     if _answers(address, port):
         raise ProxyError(f"another program listens on {address} port {port}")
