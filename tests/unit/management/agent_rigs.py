@@ -19,12 +19,12 @@ import trustme
 
 from management.deploy.client import AgentClient
 from tests.ports import free_port
+from tests.unit.management.patience import PATIENCE
 from tests.unit.management.simulator import Body, Callbacks, Simulator
 
 AGENTS = Path(__file__).parents[3] / "management" / "agents"
 TOKEN = "agent-token-of-this-test"
 ACCOUNT = uuid.uuid4().hex
-PATIENCE = 60.0
 
 
 class Rig(ABC):
@@ -143,7 +143,7 @@ class RealRig(Rig):
         environment = {**os.environ, "PYTHONPATH": str(AGENTS / self.kind)}
         with self.log.open("ab") as stream:
             self._agent = subprocess.Popen([*argv, *self.options], stderr=stream, env=environment, cwd="/")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             assert self._agent.poll() is None, self.log.read_text()
             with suppress(ConnectionRefusedError):
@@ -155,14 +155,14 @@ class RealRig(Rig):
     def stop(self) -> None:
         if self._agent is not None:
             self._agent.terminate()
-            self._agent.wait(10)
+            self._agent.wait(PATIENCE)
             self._agent = None
 
     def kill(self) -> None:
         """The agent's process dies in the middle of what it does."""
         if self._agent is not None:
             self._agent.kill()
-            self._agent.wait(10)
+            self._agent.wait(PATIENCE)
             self._agent = None
 
     def has(self, path: str) -> bool:

@@ -16,8 +16,12 @@ from management.server.certificates import Certificates
 from management.server.compute.imagestore import AGENT as STORAGE_AGENT
 from management.server.hosts import AGENT
 from tests.unit.management.conftest import Install
+from tests.unit.management.patience import PATIENCE
 from tests.unit.management.simulator import Simulator
 
+TOO_LITTLE = 3000
+"""Milliseconds in which a call comes to the agent, which a test keeps from ending it in time."""
+PAST, NEVER = "2026-01-01 00:00:00.000000", "2999-01-01 00:00:00.000000"
 HEADER = "org.zstack.header"
 NETWORK = f"{HEADER}.network"
 # ssh as the server sees it: every host says that its agent is deployed as this release wants it.
@@ -69,6 +73,29 @@ class Cloud:
             "inventories"
         ]
         return jobs
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        """The jobs that are not done: each waits, or is just being tried."""
+        return [job for job in self.jobs() if job["status"] != "Done"]
+
+    def hold_back(self) -> bool:
+        """Have the jobs that wait tried at events only. False while one is just being tried: then ask again."""
+        self._next_try(NEVER)
+        others = "select 1 from GarbageCollectorVO where status = 'Processing' or status = 'Idle' and nextDate <> ?"
+        return self.install.sql(others, NEVER) == []
+
+    def collects(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait until it holds; jobs need not wait for their next try meanwhile."""
+
+        def tried() -> bool:
+            # Again and again: a try that was under way sets the time of the next one.
+            self._next_try(PAST)
+            return holds()
+
+        eventually(tried, what)
+
+    def _next_try(self, date: str) -> None:
+        self.install.sql("update GarbageCollectorVO set nextDate = ? where status = 'Idle'", date)
 
     def host_of(self, vm: dict[str, Any]) -> Simulator:
         return self.hosts[0] if vm["hostUuid"] == self.uuids["host0"] else self.hosts[1]
@@ -178,7 +205,7 @@ def cloud(install: Install, tag: int, addresses: Sequence[str] = ()) -> Iterator
             host.stop()
 
 
-def eventually(holds: Callable[[], bool], what: str, seconds: float = 20) -> None:
+def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
     """Wait until it holds."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from management import deadlines
 from management.server.config import load_config, sqlite_url
 from management.server.database import Database
 from management.server.node import Node
@@ -25,10 +26,10 @@ from management.server.passwords import set_password
 from management.server.schema import migrate
 from tests.paths import CHECKOUT
 from tests.ports import free_port
+from tests.unit.management.patience import PATIENCE
 from tests.unit.management.postgresql import Cluster, running
 
 PASSWORD = "correct horse 'battery\""
-START_SECONDS = 60
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Install:
         self.config.write_text(
             f'data_dir = "{self.data}"\nagents_dir = "{self.home / "agents"}"\n'
             f"listen_port = {self.port}\ntls_port = {self.tls_port}\n"
+            "session_seconds = 86400\n"  # the session of the whole run must not end before it
         )
 
     @property
@@ -63,7 +65,7 @@ class Install:
 
     def sql(self, statement: str, *values: object) -> list[Any]:
         """Look into, or change, the database behind the server's back."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as database, database:
+        with closing(sqlite3.connect(self.database, timeout=PATIENCE)) as database, database:
             return database.execute(statement, values).fetchall()
 
     def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -106,28 +108,35 @@ class Install:
             finally:
                 server.terminate()
                 # uvicorn stops in order and then ends by the signal that asked for it.
-                assert server.wait(20) in (0, -signal.SIGTERM), (self.home / "log").read_text()
+                assert server.wait(PATIENCE) in (0, -signal.SIGTERM), (self.home / "log").read_text()
 
     def _wait(self, server: "subprocess.Popen[bytes]") -> None:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             assert server.poll() is None, (self.home / "log").read_text()
             try:
-                if httpx.get(f"{self.url}/healthz").status_code == 200:
+                if self.get("/healthz").status_code == 200:
                     return
             except httpx.TransportError:
                 time.sleep(0.05)
-        raise AssertionError(f"not healthy after {START_SECONDS} s: {(self.home / 'log').read_text()}")
+        raise AssertionError(f"not healthy after {PATIENCE:.0f} s: {(self.home / 'log').read_text()}")
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=PATIENCE, **more)
+
+    def send(self, **more: Any) -> httpx.Response:
+        """Send what is given to where calls are sent to."""
+        return httpx.post(f"{self.url}/zstack/api", timeout=PATIENCE, **more)
 
     def post(self, message: str, **fields: Any) -> dict[str, Any]:
         """Send one call and return the answer with its envelope."""
-        response = httpx.post(f"{self.url}/zstack/api/", content=json.dumps({message: fields}))
+        response = self.send(content=json.dumps({message: fields}))
         assert response.status_code == 200, response.text
         state = response.json()
         deadline = time.monotonic() + 600
         while state["state"] != "Done" and time.monotonic() < deadline:
             time.sleep(0.02)
-            state = httpx.get(f"{self.url}/zstack/api/result/{state['uuid']}").json()
+            state = self.get(f"/zstack/api/result/{state['uuid']}").json()
         answer: dict[str, Any] = json.loads(state["result"])
         return answer
 
@@ -141,6 +150,23 @@ class Install:
         message = "org.zstack.header.identity.APILogInByAccountMsg"
         (answer,) = self.post(message, accountName="admin", password=digest).values()
         return {"uuid": answer["inventory"]["uuid"]}
+
+
+class Clock:
+    """Goes on when it is told to."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What deadlines go by."""
+    made = Clock()
+    monkeypatch.setattr(deadlines, "time", made)
+    return made
 
 
 @pytest.fixture

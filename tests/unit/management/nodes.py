@@ -5,8 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ from management.server.database import Database
 from management.server.passwords import set_password
 from management.server.schema import migrate
 from tests.unit.management.conftest import PASSWORD, Install
+from tests.unit.management.patience import PATIENCE
+
+TAKEOVER_SECONDS = 15
+"""After these the work of a node that was killed is another one's."""
+_STEP_SECONDS = 0.05
 
 
 def keep_in(url: URL, install: Install) -> None:
@@ -66,6 +72,27 @@ def another(first: SharedInstall, home: Path) -> SharedInstall:
 
 
 @contextmanager
+def running_time() -> Iterator[Callable[[], float]]:
+    """How many seconds this machine has run since then: what it stood still for is nobody's fault."""
+    ended, steps = threading.Event(), [0.0]
+
+    def count() -> None:
+        before = time.monotonic()
+        while not ended.wait(_STEP_SECONDS):
+            moment = time.monotonic()
+            steps.append(min(moment - before, 2 * _STEP_SECONDS))
+            before = moment
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        yield lambda: sum(steps)
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
 def process(install: Install) -> Iterator["subprocess.Popen[bytes]"]:
     """A server that the test may kill."""
     argv = [sys.executable, "-P", "-m", "management.server", "--config", str(install.config), "serve"]
@@ -83,17 +110,17 @@ def process(install: Install) -> Iterator["subprocess.Popen[bytes]"]:
 def accept(install: Install, message: str, **fields: Any) -> str | None:
     """The uuid of the accepted call, or None when the server died before it said so."""
     try:
-        answer = httpx.post(f"{install.url}/zstack/api", json={message: fields}, timeout=30)
+        answer = install.send(json={message: fields})
     except httpx.TransportError:
         return None
     accepted: str = answer.json()["uuid"]
     return accepted
 
 
-def finished(install: Install, call: str, seconds: float) -> dict[str, Any]:
+def finished(install: Install, call: str, seconds: float = PATIENCE) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        answer = httpx.get(f"{install.url}/zstack/api/result/{call}", timeout=30)
+        answer = install.get(f"/zstack/api/result/{call}")
         assert answer.status_code == 200, f"call {call} is lost"
         if answer.json()["state"] == "Done":
             (event,) = json.loads(answer.json()["result"]).values()

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -15,6 +16,7 @@ from sqlalchemy import URL, create_engine, text
 
 from tests.lab.cache import Cache
 from tests.lab.postgresql import environment, postgresql, programs
+from tests.unit.management.patience import PATIENCE
 
 _ACCOUNT = "nobody"  # the server refuses to run as root
 _USER = "postgres"
@@ -71,14 +73,13 @@ def running() -> Iterator[Cluster]:
         assert start(bins / "initdb", "-D", data, *make).wait() == 0
         options = [word for setting in (*_SETTINGS, f"unix_socket_directories={folder}") for word in ("-c", setting)]
         server = start(bins / "postgres", "-D", data, *options)
-        for _ in range(100):
-            assert server.poll() is None, "PostgreSQL did not start"
-            if start(bins / "pg_isready", "-q", "-h", folder, "-t", "1").wait() == 0:
-                break
+        deadline = time.monotonic() + PATIENCE
+        while start(bins / "pg_isready", "-q", "-h", folder, "-t", "1").wait() != 0:
+            assert server.poll() is None and time.monotonic() < deadline, "PostgreSQL did not start"
             time.sleep(0.1)
         yield Cluster(folder)
     finally:
         if server is not None:
-            server.terminate()
-            server.wait(30)
+            server.send_signal(signal.SIGINT)  # at SIGTERM it waits for every client
+            server.wait(PATIENCE)
         shutil.rmtree(folder)

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.unit.management.patience import PATIENCE
+
 Body = dict[str, Any]
+Address = tuple[str, int]
 _PATH = re.compile(
     r"/.+/((root|data)Volumes/acct-\w+/vol-\w+/\w+\.\w+|imagecache/template/\w+/\w+\.\w+"
     r"|(root|data)VolumeTemplates/acct-\w+/\w+/[^/]+\.template)"
@@ -30,7 +33,8 @@ class Fault:
     """What goes wrong with one kind of call.
 
     It takes `seconds` longer, or goes on when `until` is set; it is `refused` with a text; the agent is gone in the
-    `middle` of it; or its result is told `told` times. `times` says how often this happens.
+    `middle` of it; or its result is told `told` times. `times` says how often this happens, if not always; afterwards
+    `then` goes wrong.
     """
 
     seconds: float = 0.0
@@ -38,7 +42,8 @@ class Fault:
     refused: str | None = None
     middle: bool = False
     told: int = 1
-    times: int = 1_000_000
+    times: int | None = None
+    then: "Fault | None" = None
 
 
 @dataclass
@@ -52,7 +57,8 @@ class Simulator:
     files: dict[str, int] = field(default_factory=dict)
     calls: list[tuple[str, Body]] = field(default_factory=list)
     faults: dict[str, Fault] = field(default_factory=dict)
-    callbacks: list[int] = field(default_factory=list)
+    callbacks: list[tuple[str, int]] = field(default_factory=list)
+    """The paths whose results were told, and what the server answered."""
     disks: dict[str, set[str]] = field(default_factory=dict)
     """The data volumes that were attached to running VMs, by VM."""
     arriving: dict[str, list[str]] = field(default_factory=dict)
@@ -61,8 +67,8 @@ class Simulator:
     """Files that are being downloaded, as far as they are there."""
     spans: list[tuple[str, float, float]] = field(default_factory=list)
     """The paths of what was done, and when each began and ended."""
-    pinged: Callable[[int], None] = field(default=lambda _port: None)
-    """Told the port that a ping comes from."""
+    pinged: Callable[[Address, Address], None] = field(default=lambda _caller, _called: None)
+    """Told the two ends of the connection that a ping comes by."""
     host_uuid: str | None = None
     cpus: int = 8
     memory: int = 16 << 30
@@ -89,13 +95,13 @@ class Simulator:
 
     def take_fault(self, path: str) -> Fault:
         """What is to go wrong this time."""
-        fault = self.faults.get(path)
-        if fault is None:
-            return Fault()
-        left = replace(fault, times=fault.times - 1)
-        self.faults[path] = left
-        if not left.times:
-            del self.faults[path]
+        fault = self.faults.get(path, Fault())
+        if fault.times is not None:
+            left = replace(fault, times=fault.times - 1) if fault.times > 1 else fault.then
+            if left is None:
+                del self.faults[path]
+            else:
+                self.faults[path] = left
         return fault
 
     def do(self, path: str, body: Body) -> Body:
@@ -163,7 +169,7 @@ class Simulator:
         """Have another host do it, as hosts do among themselves."""
         headers = {"Authorization": f"Bearer {self.token}"}
         request = urllib.request.Request(f"http://{peer}:{self.port}{path}", json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             said = json.load(answer)
         if not said["success"]:
             raise RefusedError(said["error"])
@@ -310,7 +316,7 @@ class _Request(BaseHTTPRequestHandler):
             return self._answer(404, {"success": False, "error": f"no call {path}"})
         fault = host.take_fault(path)
         if path == "/host/ping":
-            host.pinged(self.client_address[1])
+            host.pinged(self.client_address, self.connection.getsockname())
         else:
             host.calls.append((path, body))
         task, callback = self.headers.get("taskuuid"), self.headers.get("callbackurl")
@@ -327,7 +333,7 @@ class _Request(BaseHTTPRequestHandler):
             self.server.host.stop()
             return
         for _ in range(fault.told):
-            self.server.host.callbacks.append(post(callback, task, result))
+            self.server.host.callbacks.append((path, post(callback, task, result)))
 
     def _result(self, path: str, body: Body, fault: Fault) -> Body:
         host, began = self.server.host, time.monotonic()
@@ -360,7 +366,7 @@ def post(url: str, task: str, answer: Body) -> int:
     headers = {"Content-Type": "application/json", "taskuuid": task}
     request = urllib.request.Request(url, json.dumps(answer).encode(), headers, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=5) as taken:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as taken:
             return int(taken.status)
     except urllib.error.HTTPError as error:
         return error.code

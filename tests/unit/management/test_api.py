@@ -2,6 +2,8 @@
 
 import json
 import socket
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +12,7 @@ from sqlalchemy import select
 
 from management.server.models.console import ConsoleProxyAgentVO
 from management.server.node import Node
+from tests.unit.management.patience import PATIENCE
 
 QUERY_NODE = "org.zstack.header.managementnode.APIQueryManagementNodeMsg"
 QUERY_CONSOLE = "org.zstack.header.console.APIQueryConsoleProxyAgentMsg"
@@ -19,7 +22,7 @@ ADD_HOST = "org.zstack.kvm.APIAddKVMHostMsg"
 
 
 def test_health_says_version(server: Any) -> None:
-    response = httpx.get(f"{server.url}/healthz")
+    response = server.get("/healthz")
     assert (response.status_code, response.json()) == (200, {"status": "ok", "version": "1.1.0"})
 
 
@@ -27,14 +30,14 @@ def test_health_says_version(server: Any) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_sync_calls_are_answered_at_once(server: Any, path: str, method: str) -> None:
     body: dict[str, Any] = {"org.zstack.header.managementnode.APIGetVersionMsg": {}}
-    answer = httpx.request(method, server.url + path, json=body).json()
+    answer = httpx.request(method, server.url + path, json=body, timeout=PATIENCE).json()
     assert set(answer) == {"state", "createdDate", "finishedDate", "result"}
     reply = {"org.zstack.header.managementnode.APIGetVersionReply": {"version": "1.1.0", "success": True}}
     assert json.loads(answer["result"]) == reply
 
 
 def test_async_calls_are_polled(server: Any, session: dict[str, str]) -> None:
-    accepted = httpx.post(f"{server.url}/zstack/api", json={RECONNECT_CONSOLE: {"session": session}}).json()
+    accepted = server.send(json={RECONNECT_CONSOLE: {"session": session}}).json()
     assert accepted["state"] == "Processing"
     assert set(accepted) == {"uuid", "state", "createdDate", "timeout"}
     answer = server.post(RECONNECT_CONSOLE, session=session)
@@ -47,20 +50,20 @@ def test_async_calls_are_polled(server: Any, session: dict[str, str]) -> None:
 
 
 def test_unknown_result_is_404(server: Any) -> None:
-    assert httpx.get(f"{server.url}/zstack/api/result/{'0' * 32}").status_code == 404
+    assert server.get(f"/zstack/api/result/{'0' * 32}").status_code == 404
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"nonsense", b"[]", b"{}", b'{"a":{},"b":{}}', b'{"x.APINoneMsg":{}}', b"[" * 100_000]
 )
 def test_bodies_that_are_no_calls(server: Any, body: bytes) -> None:
-    response = httpx.post(f"{server.url}/zstack/api", content=body)
+    response = server.send(content=body)
     assert response.status_code == 500
     assert response.text.startswith("Error when calling /zstack/api")
 
 
 def test_a_huge_body_is_refused(server: Any) -> None:
-    assert httpx.post(f"{server.url}/zstack/api", content=b"x" * (5 << 20)).status_code == 413
+    assert server.send(content=b"x" * (5 << 20)).status_code == 413
 
 
 @pytest.mark.parametrize("given", [None, {}, {"uuid": None}, {"uuid": "0" * 32}])
@@ -160,10 +163,13 @@ def test_two_servers_cannot_share_a_port(server: Any, make_install: Any) -> None
 
 def test_systemd_is_told_when_it_is_ready(make_install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     install = make_install().prepare()
-    address = str(install.home / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+    with (
+        tempfile.TemporaryDirectory(dir="/var/tmp") as folder,  # the path of a socket may have 107 bytes
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified,
+    ):
+        address = str(Path(folder, "notify"))
         notified.bind(address)
-        notified.settimeout(10)
+        notified.settimeout(PATIENCE)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         for running in install.serve():
             assert notified.recv(64) == b"READY=1"

@@ -12,6 +12,7 @@ from management.client.connection import Connection, Server
 from management.client.errors import ClientError
 from management.client.messages import GetVersion
 from management.server.certificates import CertificateError, Certificates
+from tests.unit.management.patience import PATIENCE
 
 NAMES = ("localhost", "127.0.0.1", "::1", "cloud.example")
 
@@ -93,9 +94,9 @@ def test_the_server_speaks_tls_with_a_certificate_of_its_own_authority(server: A
 
 def test_without_tls_only_the_loopback_address_answers(server: Any) -> None:
     with pytest.raises(httpx.TransportError):
-        httpx.get(f"http://127.0.0.1:{server.tls_port}/healthz")
+        httpx.get(f"http://127.0.0.1:{server.tls_port}/healthz", timeout=PATIENCE)
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.2:{server.port}/healthz")
+        httpx.get(f"http://127.0.0.2:{server.port}/healthz", timeout=PATIENCE)
 
 
 def test_old_protocols_are_refused(server: Any) -> None:
@@ -103,7 +104,7 @@ def test_old_protocols_are_refused(server: Any) -> None:
     context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     context.set_ciphers("DEFAULT@SECLEVEL=0")
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"https://127.0.0.1:{server.tls_port}/healthz", verify=context)
+        httpx.get(f"https://127.0.0.1:{server.tls_port}/healthz", verify=context, timeout=PATIENCE)
 
 
 def test_the_shell_checks_the_authority(server: Any, tmp_path: Path) -> None:

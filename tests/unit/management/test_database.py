@@ -14,6 +14,7 @@ from management.server.database import Database
 from management.server.models.hosts import ZoneVO
 from management.server.models.identity import AccountVO
 from management.server.schema import NewerSchemaError, UnknownSchemaError, migrate, schema_state
+from tests.unit.management.patience import PATIENCE
 
 
 @pytest.fixture
@@ -175,6 +176,6 @@ def test_writes_that_wait_leave_connections_to_reads(database: Database) -> None
         # More of them wait than there are connections.
         assert (names(database), done) == (before, [])
     for writer in writers:
-        writer.join(30)
+        writer.join(PATIENCE)
     assert len(done) == len(writers)
     assert len(names(database)) == len(before) + 1 + len(writers)

@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -82,14 +81,14 @@ def test_a_query_that_waits_for_a_writer_keeps_nobody_else_waiting(server: Any, 
     body = {QUERY_ZONE: {"conditions": [], "session": session}}
 
     def ask() -> None:
-        answers.append(httpx.post(f"{server.url}/zstack/api", json=body, timeout=60).json())
+        answers.append(server.send(json=body).json())
 
     asking = threading.Thread(target=ask)
     with closing(sqlite3.connect(server.database, timeout=10, isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         asking.start()
         for _ in range(20):
-            assert httpx.get(f"{server.url}/zstack/api/catalogue").status_code == 200
+            assert server.get("/zstack/api/catalogue").status_code == 200
         assert answers == []
         writer.execute("ROLLBACK")
     asking.join()

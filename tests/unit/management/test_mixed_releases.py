@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import text
 
@@ -15,6 +14,7 @@ from management.server.database import Database
 from tests.reference import sources_of_1_0_0
 from tests.unit.management.conftest import Install
 from tests.unit.management.nodes import accept, finished, keep_in, process
+from tests.unit.management.patience import PATIENCE
 
 ADD_OFFERING = "org.zstack.header.configuration.APICreateInstanceOfferingMsg"
 RECONNECT = "org.zstack.header.host.APIReconnectHostMsg"
@@ -57,7 +57,7 @@ def site(postgresql: Any, make_install: Any, tmp_path: Path) -> Iterator[Site]:
 
 
 def version(install: Install) -> tuple[int, str]:
-    answer = httpx.get(f"{install.url}/healthz")
+    answer = install.get("/healthz")
     return answer.status_code, answer.json()["version"]
 
 
@@ -75,7 +75,7 @@ def test_nodes_are_upgraded_one_after_the_other(site: Site) -> None:
         # Nobody knows more than the older node yet: it goes on.
         assert version(site.older) == (200, "1.0.0")
         alone = accept(site.older, RECONNECT, uuid=NOBODY, session=session)
-        assert finished(site.older, str(alone), 20)["error"]["code"] == "SYS.1003"
+        assert finished(site.older, str(alone))["error"]["code"] == "SYS.1003"
         assert site.version_of(alone) == "1.0.0"
 
         with process(site.newer):
@@ -83,23 +83,23 @@ def test_nodes_are_upgraded_one_after_the_other(site: Site) -> None:
             assert site.latest() == "1.1.0"
             # What only the newer release knows is never taken by the older, and both answer for it.
             made = [accept(site.newer, ADD_OFFERING, **OFFERING, session=session) for _ in range(12)]
-            assert all(finished(site.older, str(call), 20)["success"] for call in made)
+            assert all(finished(site.older, str(call))["success"] for call in made)
             # Nor does the older take what it has accepted itself.
             calls = [accept(site.older, RECONNECT, uuid=NOBODY, session=session) for _ in range(12)]
-            assert {finished(site.older, str(call), 20)["error"]["code"] for call in calls} == {"SYS.1003"}
+            assert {finished(site.older, str(call))["error"]["code"] for call in calls} == {"SYS.1003"}
             assert {site.version_of(call) for call in (*made, *calls)} == {"1.1.0"}
 
         # The newer one has left, and the operator goes back: the older does the work again.
         assert site.newer.run("migrate", "--to", "1.0.0").stdout == "schema 1.1.0 -> 1.0.0\n"
         eventually(lambda: site.latest() == "1.0.0", "the older node leads again")
         back = accept(site.older, RECONNECT, uuid=NOBODY, session=session)
-        assert finished(site.older, str(back), 20)["error"]["code"] == "SYS.1003"
+        assert finished(site.older, str(back))["error"]["code"] == "SYS.1003"
 
 
 def test_what_a_dead_node_of_the_older_release_had_begun_is_taken_over(site: Site) -> None:
     with process(site.older) as victim:
         call = accept(site.older, RECONNECT, uuid=NOBODY, session=site.older.log_in())
-        finished(site.older, str(call), 20)
+        finished(site.older, str(call))
         victim.kill()
         victim.wait()
     site.sql("UPDATE dbos.workflow_status SET status = 'PENDING', output = NULL, completed_at = NULL")
@@ -107,7 +107,7 @@ def test_what_a_dead_node_of_the_older_release_had_begun_is_taken_over(site: Sit
     assert site.version_of(call) == "1.0.0"
     site.newer.run("migrate")
     with process(site.newer):
-        assert finished(site.newer, str(call), 30)["error"]["code"] == "SYS.1003"
+        assert finished(site.newer, str(call))["error"]["code"] == "SYS.1003"
         assert site.version_of(call) == "1.1.0"
 
 
@@ -124,6 +124,6 @@ def test_a_schema_that_does_not_serve_it_ends_the_older_node(site: Site) -> None
         assert version(site.older) == (200, "1.0.0")
         # As the release after the next one does it.
         site.sql("""DELETE FROM "ServedSchemaVO" """)
-        assert running.wait(20) == 1
+        assert running.wait(PATIENCE) == 1
     assert "knows only up to 1.0.0" in (site.older.home / "log").read_text()
     assert site.older.run("serve").returncode == 3

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.reference import sources_of_1_0_0
@@ -37,7 +36,7 @@ def test_it_serves_and_its_database_migrates(make_install: Any, older: Path) -> 
     assert install.run("migrate").stdout == "schema none -> 1.0.0\n"
     install.prepare()
     for running in install.serve():
-        assert httpx.get(f"{running.url}/healthz").json() == {"status": "ok", "version": "1.0.0"}
+        assert running.get("/healthz").json() == {"status": "ok", "version": "1.0.0"}
         session = running.log_in()
         assert running.shell("QueryConsoleProxyAgent").returncode == 1
         hosts = running.post("org.zstack.header.host.APIQueryHostMsg", conditions=[], session=session)
@@ -56,7 +55,7 @@ def test_it_serves_and_its_database_migrates(make_install: Any, older: Path) -> 
     assert install.sql("select lastSeenDate from HostEO order by uuid") == [(SEEN,), (CREATED,)]
     install.sql("update HostEO set deleted = lastOpDate")
     for running in install.serve():
-        assert httpx.get(f"{running.url}/healthz").json()["version"] == "1.1.0"
+        assert running.get("/healthz").json()["version"] == "1.1.0"
         assert running.log_in()
     # The older release must not touch what the newer one wrote.
     install.root = older

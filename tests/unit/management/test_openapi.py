@@ -9,7 +9,6 @@ import subprocess
 import sys
 from typing import Any
 
-import httpx
 import hypothesis
 import pytest
 import schemathesis
@@ -23,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 from management.server import apis
 from management.server.apis.identity import LogOut
 from management.server.messages import discover
+from tests.unit.management.patience import PATIENCE
 
 EXAMPLES = int(os.environ.get("SEALIFT_EXAMPLES", "60"))
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -52,11 +52,11 @@ def test_calls_of_all_kinds(document: Any, server: Any, session: dict[str, str],
     @hypothesis.settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     def calls(case: Case[Any]) -> None:
-        with_session(case, session).call_and_validate(checks=CHECKS)
+        with_session(case, session).call_and_validate(checks=CHECKS, timeout=PATIENCE)
 
     calls()
     assert "unexpected error" not in (server.home / "log").read_text()
-    assert httpx.get(f"{server.url}/healthz").json()["status"] == "ok"
+    assert server.get("/healthz").json()["status"] == "ok"
 
 
 @pytest.mark.parametrize("path", ["/zstack/api/result/{uuid}", "/healthz"])
@@ -64,7 +64,7 @@ def test_what_is_asked_for(document: Any, path: str) -> None:
     @hypothesis.settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
     @hypothesis.given(case=document[path]["GET"].as_strategy())
     def asks(case: Case[Any]) -> None:
-        case.call_and_validate(checks=CHECKS)
+        case.call_and_validate(checks=CHECKS, timeout=PATIENCE)
 
     asks()
 
@@ -72,10 +72,10 @@ def test_what_is_asked_for(document: Any, path: str) -> None:
 def test_the_command_prints_what_the_server_serves(server: Any) -> None:
     argv = [sys.executable, "-P", "-m", "management.server", "openapi"]
     done = subprocess.run(argv, capture_output=True, text=True, env=server.environment(), check=True, cwd="/")
-    assert json.loads(done.stdout) == httpx.get(f"{server.url}/zstack/api/openapi.json").json()
+    assert json.loads(done.stdout) == server.get("/zstack/api/openapi.json").json()
 
 
 def test_every_message_is_in_it(server: Any) -> None:
-    schemas = httpx.get(f"{server.url}/zstack/api/openapi.json").json()["components"]["schemas"]
+    schemas = server.get("/zstack/api/openapi.json").json()["components"]["schemas"]
     described = {schema["required"][0]: schema["x-answer"] for schema in schemas.values() if "x-answer" in schema}
     assert described == {name: kind.answer_name() for name, kind in MESSAGES.items()}

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from management.server import calls
@@ -17,6 +16,8 @@ from management.server.clock import now
 from management.server.node import Node
 from management.server.work import Recorded
 from tests.unit.management.deployed import HOST, Answers, deployed, loopback
+from tests.unit.management.nodes import finished
+from tests.unit.management.patience import PATIENCE
 
 GET_VERSION = "org.zstack.header.managementnode.APIGetVersionMsg"
 QUERY_HOST = "org.zstack.header.host.APIQueryHostMsg"
@@ -28,29 +29,27 @@ def lines(server: Any) -> list[dict[str, Any]]:
 
 
 def metrics(server: Any) -> dict[str, float]:
-    text = httpx.get(f"{server.url}/metrics").text
+    text = server.get("/metrics").text
     found = (re.fullmatch(r"(\S+(?:\{.*\})?) (\S+)", line) for line in text.splitlines())
     return {match[1]: float(match[2]) for match in found if match}
 
 
 def test_every_answer_has_a_request_id(server: Any) -> None:
-    given = httpx.get(f"{server.url}/healthz", headers={"X-Request-Id": "from.a-proxy_1"})
+    given = server.get("/healthz", headers={"X-Request-Id": "from.a-proxy_1"})
     assert given.headers["x-request-id"] == "from.a-proxy_1"
     for unusable in ("a b", "x" * 65, '"}', ""):
-        made = httpx.get(f"{server.url}/healthz", headers={"X-Request-Id": unusable}).headers["x-request-id"]
+        made = server.get("/healthz", headers={"X-Request-Id": unusable}).headers["x-request-id"]
         assert re.fullmatch("[0-9a-f]{32}", made)
-    assert "x-request-id" in httpx.get(f"{server.url}/nowhere").headers
+    assert "x-request-id" in server.get("/nowhere").headers
 
 
 def test_a_call_can_be_followed_through_the_log(server: Any, session: dict[str, str]) -> None:
     body = {RECONNECT_HOST: {"uuid": "0" * 32, "session": session}}
-    accepted = httpx.post(f"{server.url}/zstack/api", json=body, headers={"X-Request-Id": "follow-me"}).json()
+    accepted = server.send(json=body, headers={"X-Request-Id": "follow-me"}).json()
     broken = {"org.zstack.kvm.APIAddKVMHostMsg": {"session": session, "name": "h", "managementIp": "127.0.0.1"}}
     broken["org.zstack.kvm.APIAddKVMHostMsg"]["password"] = "not logged"
-    failing = httpx.post(f"{server.url}/zstack/api", json=broken).json()
-    deadline = time.monotonic() + 10
-    while httpx.get(f"{server.url}/zstack/api/result/{failing['uuid']}").json()["state"] != "Done":
-        assert time.monotonic() < deadline
+    failing = server.send(json=broken).json()
+    finished(server, failing["uuid"])
     found = lines(server)
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in found)
     (mine,) = [line for line in found if line.get("request") == "follow-me"]
@@ -99,9 +98,9 @@ def test_metrics(server: Any, session: dict[str, str]) -> None:
 def test_health_and_readiness_say_what_is_wrong(make_install: Any) -> None:
     install = make_install().prepare()
     for server in install.serve():
-        assert httpx.get(f"{server.url}/readyz").json() == {"status": "ok", "version": "1.1.0"}
-        server.sql("update alembic_version set version_num = 'x'")
-        answers = [httpx.get(f"{server.url}/{path}") for path in ("healthz", "readyz")]
+        assert server.get("/readyz").json() == {"status": "ok", "version": "1.1.0"}
+        server.sql("update alembic_version set version_num = '1.0.0'")
+        answers = [server.get(f"/{path}") for path in ("healthz", "readyz")]
         assert [answer.status_code for answer in answers] == [503, 503]
         assert all(answer.json()["reason"] for answer in answers)
         server.sql("update alembic_version set version_num = '1.1.0'")
@@ -135,13 +134,13 @@ def slow_host(make_install: Any) -> Iterator[Any]:
 def test_a_call_under_way_is_finished_before_the_server_ends(slow_host: Any) -> None:
     install, began = slow_host
     for server in install.serve():
-        assert began.wait(10)  # it connects its hosts when it starts
+        assert began.wait(PATIENCE)  # it connects its hosts when it starts
         time.sleep(1.2)
         began.clear()
         body = {RECONNECT_HOST: {"uuid": "1" * 12 + "4" + "1" * 3 + "8" + "1" * 15, "session": server.log_in()}}
-        call = httpx.post(f"{server.url}/zstack/api", json=body).json()["uuid"]
-        assert began.wait(10)
+        call = server.send(json=body).json()["uuid"]
+        assert began.wait(PATIENCE)
     for server in install.serve():
-        state = httpx.get(f"{server.url}/zstack/api/result/{call}").json()
+        state = server.get(f"/zstack/api/result/{call}").json()
         answer = {"org.zstack.header.host.APIReconnectHostEvent": {"success": True}}
         assert (state["state"], json.loads(state["result"])) == ("Done", answer)

@@ -18,6 +18,7 @@ import pytest
 from management.cli.catalogue import Catalogue
 from management.cli.completion import candidates
 from management.client.connection import Connection, Server
+from tests.unit.management.patience import PATIENCE
 
 PASSWORD = "correct horse 'battery\""
 
@@ -103,7 +104,7 @@ class Terminal:
     def type(self, keys: str, until: str) -> str:
         """Type, and wait until the shell has answered with `until`; returns everything since the last time."""
         os.write(self.controller, keys.encode())
-        self.said, deadline = "", time.monotonic() + 20
+        self.said, deadline = "", time.monotonic() + PATIENCE
         while until not in self.said:
             assert select.select([self.controller], [], [], deadline - time.monotonic())[0], self.said
             self.said += os.read(self.controller, 4096).decode().replace("\r\n", "\n")
@@ -123,7 +124,7 @@ def terminal(server: Any, kind: str = "dumb") -> Iterator[Terminal]:
         try:
             yield found
             os.write(controller, b"quit\n")
-            assert shell.wait(10) == 0
+            assert shell.wait(PATIENCE) == 0
         finally:
             shell.kill()
     os.close(controller)

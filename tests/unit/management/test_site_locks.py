@@ -19,6 +19,7 @@ from management.server.node import too_late
 from management.server.schema import migrate
 from management.server.sitelocks import SiteLocks
 from tests.unit.management.cloud import eventually
+from tests.unit.management.patience import PATIENCE
 
 KEY = ("vm", "x")
 
@@ -76,7 +77,7 @@ def test_nodes_take_turns_in_the_order_of_asking(site: Site) -> None:
         assert order == []
         assert set(site.queue()) == {first, second, third}
     for thread in waiting:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert order == ["second", "third"]
     assert site.queue() == [], "nothing is left behind"
 
@@ -91,7 +92,7 @@ def test_a_node_that_is_buried_has_no_lock_and_no_place(site: Site) -> None:
         eventually(lambda: len(site.queue()) == 2, "the survivor waits; who gave up does not")
         assert second not in site.queue()
         site.bury(first)
-        survivor.join(20)
+        survivor.join(PATIENCE)
         assert order == ["survivor"]
 
 
@@ -112,7 +113,7 @@ def test_within_a_node_one_waits_for_all(site: Site) -> None:
         eventually(lambda: second in site.queue(), "the second node waits")
         assert site.queue() == [first, second]
     for thread in waiting:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert order == ["x"] * 5
 
 
@@ -135,5 +136,5 @@ def test_a_lock_is_given_back_although_the_database_was_away(site: Site, caplog:
     go_on.set()
     eventually(lambda: "cannot be given back" in caplog.text, "it has been tried")
     rename("Away", "ResourceLockVO")
-    thread.join(20)
+    thread.join(PATIENCE)
     assert site.queue() == []
