@@ -119,6 +119,8 @@ def real(networks: tuple[int, int], tmp_path_factory: pytest.TempPathFactory) ->
             rig.start()
         for _ in install.serve():
             made.fill()
+            # Hosts are connected again when a test says so.
+            made.set("host", "connection.autoReconnectOnError", "false")
             made.install.sql("update PrimaryStorageEO set url = ?", root)
             imports = storage.folder / "imports"
             imports.mkdir()
@@ -170,12 +172,13 @@ def test_an_orphan_is_destroyed_when_its_host_is_back(real: Real) -> None:
     real.host.stop()
     real.done("vm.APIDestroyVmInstanceMsg", uuid=vm["uuid"])
     assert real.cloud.row("vm", vm["uuid"])["state"] == "Destroyed"
-    (job,) = real.cloud.jobs("Idle")
+    assert len(real.cloud.unfinished()) == 1
+    eventually(real.cloud.hold_back, "no job is being tried")
     real.host.start()
     assert real.running() == [vm["uuid"]], "it outlived the agent"
     assert real.cloud.reconnect(0) == {"success": True}
     eventually(lambda: real.running() == [], "the orphan is destroyed")
-    eventually(lambda: job["uuid"] in {each["uuid"] for each in real.cloud.jobs("Done")}, "the job is done")
+    eventually(lambda: real.cloud.unfinished() == [], "the job is done")
 
 
 def said(host: RealRig, vm: str) -> str:

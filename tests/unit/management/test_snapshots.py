@@ -1,12 +1,13 @@
 """Snapshots of volumes: chains of files on simulated hosts, and what goes wrong with them."""
 
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.unit.management.cloud import HEADER, Cloud, cloud, eventually
+from tests.unit.management.cloud import HEADER, TOO_LITTLE, Cloud, cloud
 from tests.unit.management.conftest import Install
 from tests.unit.management.simulator import Fault, Simulator
 from tests.unit.management.test_timeouts import codes
@@ -127,12 +128,15 @@ def test_a_host_that_refuses_leaves_no_half_snapshot(site: Cloud, disk: tuple[st
 def test_a_late_snapshot_is_finished_by_the_collection(site: Cloud, disk: tuple[str, str, Simulator]) -> None:
     volume, vm, host = disk
     before = path_of(site, volume)
-    host.faults["/vm/volume/takesnapshot"] = Fault(seconds=1.5, times=2)
-    assert codes(take(site, volume, timeout=600)["error"]) == ["SYS.1001"] * 2
+    late = threading.Event()
+    host.faults["/vm/volume/takesnapshot"] = Fault(until=late, times=1, then=Fault(refused="not yet"))
+    assert codes(take(site, volume, timeout=TOO_LITTLE)["error"]) == ["SYS.1001"] * 2
     (row,) = rows(site, volume)
     assert (row["status"], path_of(site, volume)) == ("Creating", before)
     assert codes(take(site, volume)["error"]) == ["SYS.1006"], "nobody knows which file is the volume's"
-    eventually(lambda: rows(site, volume)[0]["status"] == "Ready", "the job has asked again")
+    late.set()
+    host.faults.clear()
+    site.collects(lambda: rows(site, volume)[0]["status"] == "Ready", "the job has asked again")
     assert path_of(site, volume).endswith(f"{row['uuid']}.qcow2")
     assert len([path for path in host.files if volume in path]) == 2
     assert site.vm("Stop", vm)["success"]

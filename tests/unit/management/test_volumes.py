@@ -1,12 +1,13 @@
 """Data volumes by themselves: a real server, simulated hosts, and what goes wrong on them."""
 
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.unit.management.cloud import HEADER, Cloud, cloud, eventually
+from tests.unit.management.cloud import HEADER, PAST, TOO_LITTLE, Cloud, cloud, eventually
 from tests.unit.management.conftest import Install
 from tests.unit.management.simulator import Fault, Simulator
 from tests.unit.management.test_timeouts import codes
@@ -162,14 +163,23 @@ def test_a_host_that_refuses_leaves_everything_as_it_was(site: Cloud) -> None:
 def test_a_file_that_could_not_be_made_binds_its_volume_to_no_host(site: Cloud) -> None:
     vm, host = running(site)
     volume = create(site)
-    host.faults["/localstorage/volume/createempty"] = Fault(seconds=1, times=1)
-    assert codes(attach(site, vm, volume, timeout=500)["error"]) == ["SYS.1001"] * 2
+    late, made = threading.Event(), threading.Event()
+    host.faults["/localstorage/volume/createempty"] = Fault(until=late, times=1)
+    host.faults["/localstorage/delete"] = Fault(until=made)
+
+    def files() -> list[str]:
+        return [path for path in list(host.files) if volume in path]
+
+    assert codes(attach(site, vm, volume, timeout=TOO_LITTLE)["error"]) == ["SYS.1001"] * 2
     row = site.row("volume", volume)
     assert ("installPath" in row, "primaryStorageUuid" in row, row["status"]) == (False, False, "NotInstantiated")
-    eventually(lambda: all(volume not in path for path in host.files) and not site.jobs("Idle"), "it is collected")
+    late.set()
+    eventually(lambda: files() != [], "the file is made after all")
+    made.set()
+    eventually(lambda: not files() and not site.unfinished(), "it is collected")
     assert attach(site, vm, volume)["success"]
     path = site.row("volume", volume)["installPath"]
-    site.install.sql("update GarbageCollectorVO set status = 'Idle', nextDate = '2026-01-01 00:00:00.000000'")
+    site.install.sql("update GarbageCollectorVO set status = 'Idle', nextDate = ?", PAST)
     eventually(lambda: any("lies in" in job.get("lastError", "") for job in site.jobs()), "it is tried, and refused")
     assert path in host.files, "a file that is in use again is not collected"
     site.install.sql("delete from GarbageCollectorVO")
@@ -178,15 +188,17 @@ def test_a_file_that_could_not_be_made_binds_its_volume_to_no_host(site: Cloud) 
 def test_a_late_attachment_is_taken_off_again(site: Cloud) -> None:
     vm, host = running(site)
     volume = create(site)
-    host.faults["/vm/attachdatavolume"] = Fault(seconds=1.5, times=1)
-    host.faults["/vm/detachdatavolume"] = Fault(refused="not yet", times=1)
-    assert codes(attach(site, vm, volume, timeout=700)["error"]) == ["SYS.1001"] * 2
+    late = threading.Event()
+    host.faults["/vm/attachdatavolume"] = Fault(until=late, times=1)
+    host.faults["/vm/detachdatavolume"] = Fault(refused="not yet")
+    assert codes(attach(site, vm, volume, timeout=TOO_LITTLE)["error"]) == ["SYS.1001"] * 2
     assert "vmInstanceUuid" not in site.row("volume", volume)
     names = [job["name"] for job in site.jobs()]
     assert f"detach-volume-{vm}-{volume}" in names
-    eventually(lambda: host.disks.get(vm) is not None, "the late attachment has happened")
-    site.install.sql("update GarbageCollectorVO set nextDate = '2026-01-01 00:00:00.000000'")
-    eventually(lambda: {job["status"] for job in site.jobs()} == {"Done"}, "it is collected")
+    late.set()
+    eventually(lambda: volume in host.disks.get(vm, ()), "the late attachment has happened")
+    del host.faults["/vm/detachdatavolume"]
+    site.collects(lambda: not site.unfinished(), "it is collected")
     assert host.disks[vm] == set()
     assert attach(site, vm, volume)["success"], "a later call works"
 
@@ -195,9 +207,13 @@ def test_a_late_detachment_is_finished_by_the_collection(site: Cloud) -> None:
     vm, host = running(site)
     volume = create(site)
     assert attach(site, vm, volume)["success"]
-    host.faults["/vm/detachdatavolume"] = Fault(seconds=1.5, times=1)
-    assert codes(detach(site, volume, timeout=700)["error"]) == ["SYS.1001"] * 2
+    late = threading.Event()
+    host.callbacks.clear()
+    host.faults["/vm/detachdatavolume"] = Fault(until=late, times=1)
+    assert codes(detach(site, volume, timeout=TOO_LITTLE)["error"]) == ["SYS.1001"] * 2
     assert f"finish-detaching-{vm}-{volume}" in [job["name"] for job in site.jobs()]
+    late.set()
+    eventually(lambda: ("/vm/detachdatavolume", 404) in host.callbacks, "the late detachment has happened")
     eventually(lambda: "vmInstanceUuid" not in site.row("volume", volume), "it is finished")
     assert host.disks[vm] == set()
     site.install.sql("delete from GarbageCollectorVO")
