@@ -12,6 +12,8 @@ import pytest
 from management.deploy.client import AgentError
 from management.server.agentcommands import COMMANDS
 from tests.unit.management.agent_rigs import RIGS, Rig
+from tests.unit.management.cloud import eventually
+from tests.unit.management.patience import PATIENCE
 from tests.unit.management.simulator import Body
 
 DONE = {"success": True}
@@ -250,7 +252,7 @@ class Web:
                     half = len(web.content) // 2
                     self.wfile.write(web.content[:half])
                     if "slow" in self.path:
-                        web.go.wait(20)
+                        web.go.wait()
                     if "short" not in self.path:
                         self.wfile.write(web.content[half:])
                 except OSError:
@@ -304,17 +306,15 @@ def test_a_deletion_ends_the_download(storage: Rig, web: Web) -> None:
         target=lambda: answers.append(storage.call(DOWNLOAD, installPath=path, url=f"{web.url}/slow", timeout=30))
     )
     thread.start()
-    while not web.asked:
-        thread.join(0.05)
+    eventually(lambda: web.asked > 0, "the download has begun")
     assert storage.client.call(REMOVE, {"installPath": path}) == DONE
     web.go.set()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert [refused(each) for each in answers] == [True]
     assert not storage.has(path)
 
 
 def test_a_download_gives_up_when_its_time_is_over(storage: Rig, web: Web) -> None:
     path = storage.image()
-    threading.Timer(1.5, web.go.set).start()
     assert refused(storage.call(DOWNLOAD, installPath=path, url=f"{web.url}/slow", timeout=1))
     assert not storage.has(path)

@@ -1,4 +1,4 @@
-"""A host agent whose time is over at a moment that real programs do not hit: what it has begun is ended nevertheless."""
+"""A host agent whose time is over at a moment that real programs do not hit: what it has begun is ended."""
 
 import importlib
 import sys

@@ -101,13 +101,15 @@ def test_the_server_is_killed_in_the_middle(tmp_path_factory: pytest.TempPathFac
         with process(install) as server:
             site.fill()
             vm, source, target = prepared(site)
-            source.faults["/vm/migrate"] = Fault(seconds=3, times=1)
+            go_on = threading.Event()
+            source.faults["/vm/migrate"] = Fault(until=go_on, times=1)
             caller = threading.Thread(target=ask_in_vain, args=(site, vm))
             caller.start()
             eventually(lambda: bool(source.asked("/vm/migrate")), "the source is asked")
             server.send_signal(signal.SIGKILL)
             server.wait()
             caller.join()
+            go_on.set()
         eventually(lambda: vm in target.vms, "the hosts move it without the server")
         with process(install):
             settles(site, vm, target, source)
