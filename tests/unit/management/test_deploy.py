@@ -26,6 +26,8 @@ from management.deploy.keys import agent_token
 from management.deploy.packages import KeysMissingError, PackageSource
 from management.deploy.remote import Remote, RemoteError, failure_of
 from management.effects import ProcessError, Processes
+from tests.unit.management.cloud import eventually
+from tests.unit.management.patience import PATIENCE
 
 AGENT = Agent("host", 7070, "/host/echo", stores=True, outlived=True)
 TOKEN = "t" * 43
@@ -202,15 +204,15 @@ def test_a_closing_server_ends_its_children() -> None:
 
     def wait() -> None:
         try:
-            processes.run(["sleep", "30"])
+            processes.run(["sleep", "infinity"])
         except ProcessError as error:
             outcome.append(str(error))
 
     thread = threading.Thread(target=wait)
     thread.start()
-    time.sleep(0.2)
+    eventually(lambda: processes._running != set(), "it runs")
     processes.close()
-    thread.join(5)
+    thread.join()
     assert outcome == ["sleep was stopped because the server is stopping"]
     with pytest.raises(ProcessError, match="was not started"):
         processes.run(["true"])
@@ -250,7 +252,7 @@ class Sshd:
                 daemon.terminate()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -313,8 +315,13 @@ def test_a_refused_key_is_a_deploy_error(
 
 
 def test_a_host_password_is_in_no_argv_and_no_file(
-    sshd: Sshd, keys: Path, packages: Path, tmp_path: Path, authority: Path
+    sshd: Sshd, keys: Path, packages: Path, tmp_path: Path, authority: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    said, wrapper = tmp_path / "said", tmp_path / "programs" / "ssh"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\ncat /proc/$$/cmdline /proc/$$/environ > {said}\nexec {shutil.which("ssh")} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(wrapper.parent), prepend=":")
     config = sshd.folder / "sshd_config"
     config.write_text(config.read_text().replace("PasswordAuthentication no", "PasswordAuthentication yes"))
     deployer = Deployer(Processes(), Places(packages.parent, keys, tmp_path, authority), 60)
@@ -333,11 +340,13 @@ def test_a_host_password_is_in_no_argv_and_no_file(
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    with sshd.running(), pytest.raises(DeployError, match="Permission denied"):
-        deployer.authorize(Target("127.0.0.1", sshd.port, getpass.getuser()), password)
-    done.set()
-    watcher.join()
-    assert "clean ssh" in seen
+    try:
+        with sshd.running(), pytest.raises(DeployError, match="Permission denied"):
+            deployer.authorize(Target("127.0.0.1", sshd.port, getpass.getuser()), password)
+    finally:
+        done.set()
+        watcher.join()
+    assert b"PATH=" in said.read_bytes(), "what ssh was given is among the files"
     assert not [entry for entry in seen if entry.startswith("LEAK")]
     left = [file for file in tmp_path.rglob("*") if file.is_file() and password.encode() in file.read_bytes()]
     assert left == []
