@@ -30,7 +30,8 @@ from management.server.query import QueryMessage
 from management.server.statements import fetch
 from tests.bench.server_running import wait
 from tests.bench.server_seed import ip_of, uuid_of
-from tests.unit.management.conftest import Install, free_port
+from tests.ports import free_port
+from tests.unit.management.conftest import Install
 
 _BOUND = 0.6
 """The server's throughput is to be at least this share of the bare one's."""
