@@ -34,6 +34,8 @@ class Behaviour:
     """`USER:PASSWORD` that each request must bring."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Path and Range of each request."""
+    sent: int = 0
+    """Bytes of the bodies that were sent whole or until the other end hung up."""
     dice: random.Random = field(default_factory=lambda: random.Random(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -105,14 +107,17 @@ def _answer(request: BaseHTTPRequestHandler, folder: Path, behaviour: Behaviour)
         request.wfile.write(body[: len(body) // 2])
         request.close_connection = True
         return
-    _send(request, body, behaviour.rate)
+    _send(request, body, behaviour)
 
 
-def _send(request: BaseHTTPRequestHandler, body: bytes, rate: float) -> None:
+def _send(request: BaseHTTPRequestHandler, body: bytes, behaviour: Behaviour) -> None:
     try:
         for start in range(0, len(body), 4096):
-            request.wfile.write(body[start : start + 4096])
-            if rate:
-                time.sleep(4096 / rate)
+            block = body[start : start + 4096]
+            with behaviour.lock:
+                behaviour.sent += len(block)
+            request.wfile.write(block)
+            if behaviour.rate:
+                time.sleep(4096 / behaviour.rate)
     except ConnectionError:
         request.close_connection = True
