@@ -89,8 +89,8 @@ class Calls:
         accept = partial(self._work.accept, resource=subject, milliseconds=limit)
         call_uuid = next_uuid()
         with marked(call=call_uuid):
-            # First, for it may run, and end, before this thread goes on.
-            log.info("%s accepted", kind.verb())
+            # First, for it may run, and end, before this thread goes on: it is not accepted yet.
+            log.info("%s received", kind.verb())
             return _state(await self._in_worker(accept, call_uuid, wire_name, fields, secret, address))
 
     async def result(self, result_uuid: str) -> dict[str, Any] | None:

@@ -53,9 +53,9 @@ def test_a_call_can_be_followed_through_the_log(server: Any, session: dict[str, 
     found = lines(server)
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in found)
     (mine,) = [line for line in found if line.get("request") == "follow-me"]
-    assert (mine["message"], mine["call"]) == ("ReconnectHost accepted", accepted["uuid"])
+    assert (mine["message"], mine["call"]) == ("ReconnectHost received", accepted["uuid"])
     about = [line["message"] for line in found if line.get("call") == failing["uuid"]]
-    assert about[0] == "AddKVMHost accepted"
+    assert about[0] == "AddKVMHost received"
     assert any("AddKVMHost failed: HOST.1000" in message for message in about)
     assert "not logged" not in (server.home / "log").read_text()
 
@@ -71,14 +71,14 @@ class Engine:
         return Recorded(call_uuid, now())
 
 
-def test_a_call_is_accepted_in_the_log_before_it_ends(
+def test_a_call_is_received_in_the_log_before_it_ends(
     node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(calls, "Work", Engine)
     body = json.dumps({RECONNECT_HOST: {"uuid": "0" * 32}}).encode()
     with caplog.at_level(logging.INFO):
         asyncio.run(calls.Calls(node).accept(body, "127.0.0.1"))
-    assert caplog.messages == ["ReconnectHost accepted", "it has ended"]
+    assert caplog.messages == ["ReconnectHost received", "it has ended"]
 
 
 def test_metrics(server: Any, session: dict[str, str]) -> None:

@@ -64,7 +64,7 @@ def assert_nobody_holds(pipe: Path) -> None:
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_timeout_ends_the_whole_group(held: Path, streamed: bool) -> None:
-    script = f"exec 3<>{held}; (sleep 60; true) >/dev/null 2>&1 & sleep 60"
+    script = f"exec 3<>{held}; (sleep 60; true) >/dev/null 2>&1 & exec sleep 60"
     with pytest.raises(CommandError):
         run(["sh", "-c", script], timeout=1, on_line=(lambda _: None) if streamed else None)
     assert_nobody_holds(held)
