@@ -209,6 +209,8 @@ def _communicate(
         child.wait()
     finally:
         watchdog.cancel()
+        if timeout is not None:
+            watchdog.join()  # it may be ending the group just now
     return "".join(lines), ""
 
 

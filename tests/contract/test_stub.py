@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -261,7 +260,6 @@ def test_a_signal_reaches_the_runtime_and_the_folder_goes(shell: str, tmp_path: 
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
-        time.sleep(0.1)
         child.send_signal(signal.SIGTERM)
         assert child.stdout.read() == "ended\n"
         assert child.wait(10) == 30
