@@ -22,7 +22,7 @@ _ACCOUNT = "nobody"  # the server refuses to run as root
 _USER = "postgres"
 _SETTINGS = (
     *("fsync=off", "listen_addresses=", "max_connections=200", "shared_buffers=32MB", "log_min_messages=fatal"),
-    *("jit=off", "timezone=GMT", "log_timezone=GMT"),
+    *("jit=off", "timezone=GMT", "log_timezone=GMT", "autovacuum=off"),
 )
 
 

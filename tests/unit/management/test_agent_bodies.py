@@ -93,7 +93,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     assert list((tmp_path / "vms").iterdir()) == []
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(body=BODIES)
 def test_every_body_is_answered(agent: Any, body: dict[str, Any]) -> None:
     refusal = importlib.import_module("sealift_host_agent.calls").CallError

@@ -49,7 +49,7 @@ def with_session(case: Case[Any], session: dict[str, str]) -> Case[Any]:
 def test_calls_of_all_kinds(document: Any, server: Any, session: dict[str, str], mode: GenerationMode) -> None:
     operation = document["/zstack/api"]["POST"]
 
-    @hypothesis.settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.settings(max_examples=EXAMPLES, suppress_health_check=list(hypothesis.HealthCheck))
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     def calls(case: Case[Any]) -> None:
         with_session(case, session).call_and_validate(checks=CHECKS, timeout=PATIENCE)
@@ -61,7 +61,7 @@ def test_calls_of_all_kinds(document: Any, server: Any, session: dict[str, str],
 
 @pytest.mark.parametrize("path", ["/zstack/api/result/{uuid}", "/healthz"])
 def test_what_is_asked_for(document: Any, path: str) -> None:
-    @hypothesis.settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.settings(max_examples=EXAMPLES // 3, suppress_health_check=list(hypothesis.HealthCheck))
     @hypothesis.given(case=document[path]["GET"].as_strategy())
     def asks(case: Case[Any]) -> None:
         case.call_and_validate(checks=CHECKS, timeout=PATIENCE)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from management.cli.output import OUTPUTS, as_json, as_table, as_yaml
@@ -43,7 +43,6 @@ ANSWERS = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text("abc", min_size=1), ANSWERS))
 def test_what_machines_read_is_the_answer(answer: dict[str, Any]) -> None:
     assert json.loads(as_json(answer)) == answer

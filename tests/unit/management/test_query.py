@@ -238,7 +238,7 @@ def conditions(names_: tuple[str, ...], values: st.SearchStrategy[Any]) -> st.Se
 LIKES = st.tuples(st.sampled_from(["name", "description"]), st.sampled_from(["like", "not like"]), PATTERN)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     wanted=st.lists(
         conditions(("name", "description"), TEXT) | conditions(("size",), NUMBER) | LIKES, min_size=1, max_size=3
