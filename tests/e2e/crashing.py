@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from tests.e2e.state import OWN, State, look, look_across, settle
-from tests.e2e.watching import watch
+from tests.e2e.watching import STOP_THE_RUN, watch
 from tests.lab import Host, Snapshot
 
 _LEFT = {"/var/lib/sealift", OWN, "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
@@ -148,23 +148,23 @@ def kill_at(host: Host, words: tuple[str, ...], moment: float | int | str, *, po
     """Start `words` and kill it with all its children: after seconds (float), when its journal has so many records
     (int), or when a step of a kind begins (str). A run that ends before is fine. With `power` the host dies as well,
     and boots again."""
-    stop = f"kill -STOP $(cat {OWN}/lock)" if isinstance(moment, str) else ""  # else it may be past the step already
+    stop = STOP_THE_RUN if isinstance(moment, str) else ""  # else it may be past the step already
     watcher = None if isinstance(moment, float) else host.popen(watch(host, str(moment), stop))
     run = host.popen(words)
     ends = time.monotonic() + (moment if isinstance(moment, float) else 600)
     while run.poll() is None and time.monotonic() < ends and (watcher is None or watcher.poll() is None):
         time.sleep(0.002)
     if watcher is not None and isinstance(moment, str):
-        assert watcher.finish(300).stdout == "reached\n"
+        assert watcher.finish().stdout == "reached\n"
     if power:
         host.power_cut()
         host.boot_again()
         return
     run.kill()
-    done = run.finish(300)
+    done = run.finish()
     if watcher is not None:
         watcher.kill()
-        watcher.finish(300)
+        watcher.finish()
     assert done.returncode in {0, 137, -9}, done.stdout
 
 

@@ -35,7 +35,7 @@ from tests.e2e.faults import LEFT_BY_CLEAN_UP
 from tests.e2e.injecting import run_injected
 from tests.e2e.product import call, database, log_in, version
 from tests.e2e.state import OWN, look, look_across, settle
-from tests.e2e.watching import last_journal, watch
+from tests.e2e.watching import STOP_THE_RUN, last_journal, watch
 from tests.lab import Host, Lab, Snapshot
 
 KILLS = int(os.environ.get("SEALIFT_KILLS", "2"))
@@ -157,11 +157,11 @@ print(found)
 def test_a_killed_installer_whose_child_works_on(reference: Reference, running: Host) -> None:
     watcher = running.popen(watch(running, "venv"))
     run = running.popen(UPGRADE.words)
-    assert watcher.finish(300).stdout == "reached\n"
+    assert watcher.finish().stdout == "reached\n"
     holder = running.read(f"{OWN}/lock").strip()
     child = running.run(["python3", "-c", _STOP_A_CHILD, holder]).stdout.strip()
     running.run(["kill", "-KILL", holder])
-    run.finish(300)
+    run.finish()
     busy = running.run(UPGRADE.words, check=False)
     assert busy.returncode == 21, busy.stdout + busy.stderr
     running.run(["kill", "-KILL", child])
@@ -191,10 +191,9 @@ def test_what_is_written_after_a_power_cut_is_kept_when_it_is_undone(running: Ho
 
 
 def test_a_second_installer_says_who_is_at_work(running: Host) -> None:
-    # a stopped holder keeps the lock
-    watcher = running.popen(watch(running, "venv", f"kill -STOP $(cat {OWN}/lock)"))
+    watcher = running.popen(watch(running, "venv", STOP_THE_RUN))
     first = running.popen(UPGRADE.words)
-    assert watcher.finish(300).stdout == "reached\n"
+    assert watcher.finish().stdout == "reached\n"
     second = running.run(UPGRADE.words, check=False)
     assert second.returncode == 21, second.stdout + second.stderr
     holder = running.read(f"{OWN}/lock").strip()

@@ -83,7 +83,7 @@ def test_a_service_that_does_not_become_healthy(kept: Kept) -> None:
 def test_a_disk_that_fills_up(kept: Kept, step: str) -> None:
     filler = kept.host.popen(watch(kept.host, step, "fill"))
     done = kept.host.run(UPGRADE, check=False)
-    assert filler.finish(300).stdout == "reached\n"
+    assert filler.finish().stdout == "reached\n"
     kept.assert_as_it_was(done)
     said = done.stdout + done.stderr
     assert "No space left on device" in said or "disk is full" in said
@@ -116,6 +116,6 @@ def test_a_package_transaction_that_fails(kept: Kept) -> None:
 def test_a_signal_puts_everything_back(kept: Kept) -> None:
     watcher = kept.host.popen(watch(kept.host, "venv"))
     run = kept.host.popen(UPGRADE)
-    assert watcher.finish(300).stdout == "reached\n"
+    assert watcher.finish().stdout == "reached\n"
     run.kill(signal.SIGTERM, tree=False)
-    kept.assert_as_it_was(run.finish(300), "SIGTERM", code=130)
+    kept.assert_as_it_was(run.finish(), "SIGTERM", code=130)

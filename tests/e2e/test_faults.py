@@ -76,7 +76,7 @@ def run_into(fault: Fault, victim: Victim) -> Completed:
         host.sh(fault.cause)
     done = host.run(words, check=False)
     if watcher is not None:
-        assert watcher.finish(300).stdout == "reached\n"
+        assert watcher.finish().stdout == "reached\n"
     return done
 
 

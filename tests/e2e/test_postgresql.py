@@ -108,7 +108,7 @@ def test_an_upgrade_keeps_a_copy_that_was_restored_for_a_test(shop: Shop) -> Non
     # a process may end between the listing and the reading
     seen = node.popen(watch(node, "stop", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' >/run/seen"))
     node.run(["bash", BUNDLE, "-u", "-y"])
-    assert seen.finish(300).stdout == "reached\n"
+    assert seen.finish().stdout == "reached\n"
     shop.assert_whole("1.1.0")
     dump = node.sh(f"ls {KEPT}").strip()
     assert node.run(["stat", "-c", "%a %U", dump]).stdout == "600 root\n"

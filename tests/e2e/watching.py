@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.lab import Host
 
 JOURNALS = "/var/lib/sealift/installer/journal"
+STOP_THE_RUN = "kill -STOP $(cat /var/lib/sealift/installer/lock)"
+"""An action: the run goes no further, and keeps its lock."""
 
 # waits for a journal that was not there, then for the step of a kind to begin (or for a number of records), then acts
 _SCRIPT = """

@@ -76,7 +76,7 @@ class RunningCommand:
         """The exit code; negative for a signal that the controller's side died of, 128+n for one in the host."""
         return self.process.wait(timeout)
 
-    def finish(self, timeout: float | None = None) -> Completed:
+    def finish(self, timeout: float = _PATIENCE) -> Completed:
         """Wait for the end and collect what was not read yet.
 
         Raises:

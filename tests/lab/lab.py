@@ -125,7 +125,7 @@ class Lab:
         self, folder: Path, *, names: Sequence[str] = (), hosts: Sequence[Host] = (), rate: int | None = None
     ) -> Iterator[Site]:
         """Serve a folder over HTTP at an address of its own; `names` lead there in /etc/hosts of `hosts`. `rate` slows
-        it down to so many bytes a second."""
+        metadata of repositories down to so many bytes a second."""
         forget = 'grep -v "^$1 " /etc/hosts >/tmp/hosts; cat /tmp/hosts >/etc/hosts; rm /tmp/hosts'
         site = Site(self._network, folder, f"10.77.0.{_FIRST_SITE + len(self._sites)}", rate)
         self._sites.append(site)

@@ -1,6 +1,5 @@
 """Two nodes on one PostgreSQL, of two releases: what the older may do beside the newer, and when it must end."""
 
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from sqlalchemy import text
 
 from management.server.database import Database
 from tests.reference import sources_of_1_0_0
+from tests.unit.management.cloud import eventually
 from tests.unit.management.conftest import Install
 from tests.unit.management.nodes import accept, finished, keep_in, process
 from tests.unit.management.patience import PATIENCE
@@ -59,13 +59,6 @@ def site(postgresql: Any, make_install: Any, tmp_path: Path) -> Iterator[Site]:
 def version(install: Install) -> tuple[int, str]:
     answer = install.get("/healthz")
     return answer.status_code, answer.json()["version"]
-
-
-def eventually(holds: Any, what: str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"still not: {what}"
-        time.sleep(0.05)
 
 
 def test_nodes_are_upgraded_one_after_the_other(site: Site) -> None:
